@@ -1,0 +1,1 @@
+"""Sealed messages between control plane and guests, the same code on both ends."""

@@ -1,0 +1,1 @@
+"""Servers, volumes and ports."""

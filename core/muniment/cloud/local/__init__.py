@@ -1,0 +1,1 @@
+"""The local cloud: agents as processes of this machine."""

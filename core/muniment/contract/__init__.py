@@ -1,0 +1,1 @@
+"""The taskmanager-guest interface: what third parties build on."""

@@ -1,0 +1,1 @@
+"""The control side of the bus: outbox to guest, guest to signals."""

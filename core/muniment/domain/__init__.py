@@ -1,0 +1,1 @@
+"""What is true and what may happen: one file per aggregate, pure."""

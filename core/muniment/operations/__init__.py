@@ -1,0 +1,1 @@
+"""Durable processes: small named steps, one pure decision."""

@@ -1,0 +1,1 @@
+"""Events to bytes, once and in order, with the rows that must not disagree with them."""

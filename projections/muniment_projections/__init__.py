@@ -1,0 +1,1 @@
+"""The read models: one file each, and the projector that keeps them."""
