@@ -1,0 +1,63 @@
+"""The stored form of a backup, version 1: self-describing, so that whoever has the data key can restore it without our store.
+
+A backup is a byte stream of the engine's own tool (for PostgreSQL a tar), compressed with zstandard, cut into numbered
+frames, each sealed on its own with AES-256-GCM under the backup's data key, the last one marked; frames lie one after the
+other in segments (objects of bounded size). A manifest beside them names everything.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+__all__ = ["FORMAT_VERSION", "BackupManifest", "Segment", "StoreRef"]
+
+FORMAT_VERSION = 1
+
+
+class StoreRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the objects of one backup lie, and how long the guest may write there."""
+
+    kind: str
+    """`file`: a directory that agent and control plane see alike. `swift`: a later issue."""
+    location: str
+    """For `file` the directory of this one backup."""
+    until_s: float
+    """The grant's end, seconds since 1970; no object is written after it."""
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """One object: its name under the backup's prefix, its size, its SHA-256 as stored, and which frames it holds."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    first_frame: int
+    frames: int
+
+
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a restore needs beside the data key. Written last; a backup without one is not a backup."""
+
+    format_version: int = FORMAT_VERSION
+    backup_id: UUID
+    parent_id: UUID | None = None
+    instance_id: UUID
+    datastore: str
+    server_version: str
+    method: str
+    tool: str
+    codec: str = "zstd"
+    cipher: str = "AES-256-GCM"
+    key_id: str
+    wrapped_key: bytes
+    segments: tuple[Segment, ...]
+    frames: int
+    plain_bytes: int
+    plain_sha256: str
+    stored_bytes: int
+    start_position: str = ""
+    end_position: str = ""
+    facts: dict[str, str] = {}
+    """What a target must match, e.g. PostgreSQL's locale provider."""
+    started_at: float = 0.0
+    finished_at: float = 0.0
