@@ -11,7 +11,10 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["ERASED", "About", "Aggregate", "Event", "Personal", "is_personal", "stamp", "topic", "topics", "upcast"]
+__all__ = [
+    "ERASED", "About", "Aggregate", "Event", "Personal", "is_personal", "stamp", "topic", "topics",
+    "upcast",
+]  # fmt: skip
 
 Personal = Annotated[str, msgspec.Meta(extra={"personal": True})]
 """A text about a person or chosen by one (names, descriptions, addresses). In memory it is a plain `str`; the store's
@@ -24,7 +27,9 @@ ERASED = "erased"
 def is_personal(annotation: object) -> bool:
     """Whether a field of this type is sealed: `Personal`, or an optional one."""
     if get_origin(annotation) is Annotated:
-        return any(isinstance(m, msgspec.Meta) and (m.extra or {}).get("personal") for m in annotation.__metadata__)  # type: ignore[attr-defined]
+        return any(
+            isinstance(m, msgspec.Meta) and (m.extra or {}).get("personal") for m in annotation.__metadata__
+        )  # type: ignore[attr-defined]
     return any(is_personal(part) for part in get_args(annotation) if part is not type(None))
 
 
