@@ -1,0 +1,102 @@
+# One menu. `make` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+GUEST := .venv-guest
+UV = $(VENV)/bin/uv
+BIN = $(VENV)/bin
+
+# Byte code goes into the environment, so that running leaves no file behind in the checkout.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+export UV_LINK_MODE := copy
+export UV_NO_PROGRESS := 1
+export MUNIMENT_AGENT_PYTHON := $(CURDIR)/$(GUEST)/bin/python
+
+PROJECTS := core projections api guest drivers/postgresql cli
+METADATA := $(addsuffix /pyproject.toml,$(PROJECTS))
+GUEST_SOURCES := $(shell find core guest drivers -name '*.py')
+
+SEEDS ?= 200
+START ?= 1
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.run: $(UV) requirements/run.txt $(METADATA)
+	$(UV) pip install --quiet --python $(VENV) -r requirements/run.txt $(addprefix -e ,$(PROJECTS))
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	$(UV) pip install --quiet --python $(VENV) -r requirements/dev.txt
+	touch $@
+
+# What runs beside a database: the agent and the guest half of the drivers, in an environment of its own. Its packages are
+# installed as copies, as they would be in a guest image, and anew whenever a source changed.
+$(GUEST)/.guest: $(UV) requirements/guest.txt $(METADATA) $(GUEST_SOURCES)
+	test -x $(GUEST)/bin/python || $(PYTHON) -m venv --without-pip $(GUEST)
+	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) -r requirements/guest.txt
+	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) --no-deps --reinstall ./core ./guest ./drivers/postgresql
+	touch $@
+
+.PHONY: install
+install: $(VENV)/.run $(GUEST)/.guest ## make .venv with every package in it, and .venv-guest for the agents
+
+.PHONY: deps
+deps: ## install the system's parts that some tests need (root, Debian)
+	@test "$$(id -u)" = 0 || { echo "make deps installs Debian packages and needs root"; exit 2; }
+	export DEBIAN_FRONTEND=noninteractive
+	need=""
+	command -v mkfs.xfs >/dev/null || need="$$need xfsprogs"
+	command -v losetup >/dev/null || need="$$need mount util-linux"
+	command -v runuser >/dev/null || need="$$need util-linux"
+	command -v tar >/dev/null || need="$$need tar"
+	if [ -n "$$need" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi
+	echo "system parts: present"
+
+.PHONY: demo
+demo: install ## from nothing to a restored database, through the REST API; last line: demo passed
+	@$(BIN)/muniment demo
+
+.PHONY: test
+test: $(VENV)/.dev $(GUEST)/.guest ## the everyday tests
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## format, lint, types, imports
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy $(addprefix -p ,muniment muniment_projections muniment_api muniment_guest muniment_postgresql muniment_cli)
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## put the code into its form
+	$(BIN)/ruff format -q .
+	$(BIN)/ruff check -q --fix .
+
+.PHONY: sim
+sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
+
+.PHONY: bench
+bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run
+	@for script in bench/*.py; do $(BIN)/python $$script; done
+
+.PHONY: requirements
+requirements: $(UV) ## pin again what requirements/*.in ask for
+	@for name in run guest dev; do
+	  $(UV) pip compile --quiet --upgrade --no-annotate --no-header --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt
+	done
+
+.PHONY: clean
+clean: ## remove the environments
+	rm -rf $(VENV) $(GUEST)
