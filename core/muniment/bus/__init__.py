@@ -1,1 +1,4 @@
-"""Sealed messages between control plane and guests, the same code on both ends."""
+"""Sealed messages between the control plane and its guests: the same code on both ends, knowing no store.
+
+Needs msgspec and cryptography alone; the gateway transport also httpx.
+"""
