@@ -51,7 +51,8 @@ _HEADER: Final = Struct(">2sBBBBHI16sQQQQ12s")
 _MAGIC: Final = b"MU"
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
-_NUMBER_MAX: Final = 2**64 - 1
+_NUMBER_MAX: Final = 2**63 - 1
+"""The largest session or sequence: what databases keep as an integer. The field would hold twice that."""
 
 OVERHEAD_BYTES: Final = _HEADER.size + 16
 BODY_BYTES_MAX: Final = 1024 * 1024
@@ -124,7 +125,7 @@ def seal_envelope(
     if not 0 < expires_ms - issued_ms <= LIFETIME_MS_MAX:
         raise ValueError(f"a message lives more than 0 and at most {LIFETIME_MS_MAX} ms")
     if not (1 <= session <= _NUMBER_MAX and 1 <= sequence <= _NUMBER_MAX):
-        raise ValueError("session and sequence count from 1 and fit 64 bits")
+        raise ValueError(f"session and sequence count from 1 to at most {_NUMBER_MAX}")
     nonce = nonce or os.urandom(_NONCE_BYTES)
     header = _HEADER.pack(
         _MAGIC,
@@ -181,7 +182,9 @@ def open_envelope(
     suite, kind = _SUITES.get(suite_no), _KINDS.get(kind_no)
     if magic != _MAGIC or version != _VERSION or zero or suite not in suites or kind is None:
         raise EnvelopeError("malformed")
-    if direction_no not in _DIRECTIONS or not (epoch and session and sequence):
+    if direction_no not in _DIRECTIONS or not epoch:
+        raise EnvelopeError("malformed")
+    if not (1 <= session <= _NUMBER_MAX and 1 <= sequence <= _NUMBER_MAX):
         raise EnvelopeError("malformed")
     if direction_no != direction or (instance_id is not None and instance != instance_id.bytes):
         raise EnvelopeError("misdirected")

@@ -146,6 +146,14 @@ def test_lifetime(expires_ms: int) -> None:
     assert reason_of(altered) == "malformed"
 
 
+@pytest.mark.parametrize("offset", [28, 36], ids=["session", "sequence"])
+@pytest.mark.parametrize("number", [0, 2**63])
+def test_number_out_of_range(offset: int, number: int) -> None:
+    """A session or sequence of zero, or above what a database keeps, is malformed."""
+    whole = sealed()
+    assert reason_of(whole[:offset] + number.to_bytes(8) + whole[offset + 8 :]) == "malformed"
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -153,7 +161,7 @@ def test_lifetime(expires_ms: int) -> None:
         {"lifetime_ms": 0},
         {"lifetime_ms": LIFETIME_MS_MAX + 1},
         {"sequence": 0},
-        {"session": 2**64},
+        {"session": 2**63},
     ],
     ids=str,
 )

@@ -1,1 +1,1 @@
-"""Ways for sealed bytes to travel; all equally untrusted."""
+"""What carries sealed bytes: `memory` for tests and simulations, `gateway` over HTTP; each under one contract suite."""
