@@ -55,9 +55,12 @@ class BackupCompleted(Event, frozen=True, kw_only=True):
 class BackupFailed(Event, frozen=True, kw_only=True):
     """There is no backup; the message says why."""
 
-    message: str
-    taken_over: bool = False
-    """Ended by a take-over: objects may exist, so it stays counted until it is deleted."""
+    message: Personal
+    details: Personal = ""
+    """For administrators."""
+    is_unsettled: bool = False
+    """Ended by a take-over or without an answer: objects may exist, and a guest may write more until the grant ends. So it
+    stays counted until it is deleted."""
 
 
 @topic("backup.deletion_requested.1")
@@ -98,6 +101,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     status: BackupStatus = BackupStatus.NEW
     occupants: tuple[Occupant, ...] = ()
     granted_until_s: float = 0.0
+    is_unsettled: bool = False
+    """Whether a guest may still write objects, until `granted_until_s` or its server's end."""
     completed: BackupCompleted | None = None
     message: str | None = None
 
@@ -112,12 +117,13 @@ def _changes(s: Backup, e: Event) -> dict[str, object]:
             granted = max(s.granted_until_s, e.until_s)
             return {
                 "granted_until_s": granted,
+                "is_unsettled": True,
                 "status": BackupStatus.BUILDING if s.status is BackupStatus.NEW else s.status,
             }
         case BackupCompleted():
-            return {"status": BackupStatus.COMPLETED, "completed": e}
+            return {"status": BackupStatus.COMPLETED, "completed": e, "is_unsettled": False}
         case BackupFailed():
-            return {"status": BackupStatus.FAILED, "message": e.message}
+            return {"status": BackupStatus.FAILED, "message": e.message, "is_unsettled": e.is_unsettled}
         case BackupDeletionRequested():
             return {"status": BackupStatus.DELETING}
         case BackupDeleted():

@@ -207,16 +207,18 @@ class InstanceBecameActive(Event, frozen=True, kw_only=True):
 class InstanceFailed(Event, frozen=True, kw_only=True):
     """The create operation failed; what it made was undone. The record stays until its owner deletes it."""
 
-    message: str
-    details: str = ""
+    message: Personal
+    """For its owner. Personal, like the details, since an engine's words may name what the tenant named."""
+    details: Personal = ""
+    """For administrators."""
 
 
 @topic("instance.operation_faulted.1")
 class OperationFaulted(Event, frozen=True, kw_only=True):
     """Another operation failed; the instance goes on as before, with a message for its owner."""
 
-    message: str
-    details: str = ""
+    message: Personal
+    details: Personal = ""
 
 
 @topic("instance.reset.1")

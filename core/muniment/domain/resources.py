@@ -57,7 +57,7 @@ class ResourceExpected(Event, frozen=True, kw_only=True):
 
 @topic("instance.resource_held.1")
 class ResourceHeld(Event, frozen=True, kw_only=True):
-    """It exists, healthy, under this id."""
+    """It exists under this id: healthy, or found by a removal that will end it."""
 
     role: Role
     resource_id: str
