@@ -5,13 +5,25 @@ frames, each sealed on its own with AES-256-GCM under the backup's data key, the
 other in segments (objects of bounded size). A manifest beside them names everything.
 """
 
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 
-__all__ = ["FORMAT_VERSION", "BackupManifest", "Segment", "StoreRef"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "BackupManifest",
+    "Segment",
+    "StoreRef",
+    "decode_manifest",
+    "encode_manifest",
+    "manifest_digest",
+]
 
 FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+"""Name of the manifest's object, beside the segments."""
 
 
 class StoreRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +73,22 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a target must match, e.g. PostgreSQL's locale provider."""
     started_at: float = 0.0
     finished_at: float = 0.0
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(BackupManifest)
+
+
+def encode_manifest(manifest: BackupManifest) -> bytes:
+    """The bytes of the manifest's object: the same for equal manifests, also after a way through `decode_manifest`."""
+    return _encoder.encode(manifest)
+
+
+def decode_manifest(data: bytes) -> BackupManifest:
+    """The inverse of `encode_manifest`; raises msgspec.DecodeError or ValidationError."""
+    return _decoder.decode(data)
+
+
+def manifest_digest(manifest: BackupManifest) -> str:
+    """SHA-256 of the manifest's object, as control records it when a backup is complete (`RestoreBackup.manifest_sha256`)."""
+    return sha256(encode_manifest(manifest)).hexdigest()

@@ -32,7 +32,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command", forbid_u
     op_version: int = 1
     instance_epoch: int
     set_epoch: int = 0
-    args: msgspec.Raw
+    args: bytes
     """The op's arguments, JSON of the struct that `ops.py` names."""
     secrets: tuple[SealedSecret, ...] = ()
 
@@ -70,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
 
     command_id: UUID
     ok: bool
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: bytes = b"null"
     """JSON of the op's result struct when `ok`."""
     error: GuestError | None = None
     started_at: float = 0.0
