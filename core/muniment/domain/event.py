@@ -27,10 +27,13 @@ ERASED = "erased"
 def is_personal(annotation: object) -> bool:
     """Whether a field of this type is sealed: `Personal`, or an optional one."""
     if get_origin(annotation) is Annotated:
-        return any(
-            isinstance(m, msgspec.Meta) and (m.extra or {}).get("personal") for m in annotation.__metadata__
-        )  # type: ignore[attr-defined]
-    return any(is_personal(part) for part in get_args(annotation) if part is not type(None))
+        held, *remarks = get_args(annotation)
+        if any(
+            isinstance(remark, msgspec.Meta) and (remark.extra or {}).get("personal") for remark in remarks
+        ):
+            return True
+        return is_personal(held)
+    return any(is_personal(part) for part in get_args(annotation))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
