@@ -1,0 +1,7 @@
+"""Every route below a project."""
+
+from muniment_api.route import Route
+
+__all__ = ["ROUTES"]
+
+ROUTES: tuple[Route, ...] = ()

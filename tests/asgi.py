@@ -1,0 +1,57 @@
+"""An HTTP client for an application in this process: plain calls, one event loop, no socket."""
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import httpx
+from starlette.types import ASGIApp
+
+
+class AsgiClient:
+    """Sends requests to an application as if they came from `address`; use it in a `with` block."""
+
+    def __init__(
+        self, app: ASGIApp, *, address: str = "127.0.0.1", base_url: str = "http://db.test:8779"
+    ) -> None:
+        self._runner = asyncio.Runner()
+        transport = httpx.ASGITransport(app, client=(address, 40000), raise_app_exceptions=True)
+        self._client = httpx.AsyncClient(transport=transport, base_url=base_url)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one request and wait for the whole answer."""
+        return self._runner.run(
+            self._client.request(method, path, json=json, content=content, headers=headers)
+        )
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """GET with headers given as keywords, `_` for `-`."""
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def at_once(self, count: int, method: str, path: str, json: object) -> list[httpx.Response]:
+        """The same request `count` times at the same moment."""
+
+        async def all_of_them() -> list[httpx.Response]:
+            return await asyncio.gather(
+                *(self._client.request(method, path, json=json) for _ in range(count))
+            )
+
+        return self._runner.run(all_of_them())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()

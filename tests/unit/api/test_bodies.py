@@ -1,0 +1,87 @@
+"""Values in bodies: what each type takes and refuses."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from muniment.domain.refused import Refused
+from muniment.secret import Secret
+from muniment_api.bodies import (
+    AccountName,
+    Address,
+    Bit,
+    Cidr,
+    FlavorRef,
+    HostPattern,
+    Name,
+    SizeGiB,
+    Uuid,
+    decode,
+    flavor_id,
+)
+
+CASES: list[tuple[Any, list[object], list[object]]] = [
+    (
+        Name,
+        ["a", "orders-db", "ü1", "a" * 255, "   7"],
+        ["", "---", "ü", "a" * 256, "a\nb", "a\x00", 7, None, ["a"]],
+    ),
+    (AccountName, ["app", "a" * 1024], ["", "%%", "a" * 1025, "a\tb"]),
+    (SizeGiB, [1, "7", 7.0, 2**31 - 1], [0, -1, True, 2**31, "x", "7.5", 1.5, "9" * 40, None]),
+    (Bit, [True, False, 0, 1, "true", "0"], [2, "yes please", None, []]),
+    (HostPattern, ["%", "10.20.%", "%.example.org", "a-b(c)"], ["", "%%%", "a b", "a/b", "%a%b", "a" * 256]),
+    (FlavorRef, ["2", 2, "http://x/v1.0/p/flavors/2"], [-1, True, "", None, 2**63]),
+    (
+        Cidr,
+        ["10.0.0.0/8", "10.1.2.3/8", "192.0.2.1", "2001:db8::/32"],
+        ["10.0.0.0/33", "300.0.0.0/8", "", "x", 7],
+    ),
+    (Address, ["192.0.2.1", "::1"], ["192.0.2.256", "192.0.2.1/32", "host", 1]),
+    (
+        Uuid,
+        ["0b5c3c0a-6a43-4a7e-9a35-3f9f2b1d7e11", "0B5C3C0A-6A43-4A7E-9A35-3F9F2B1D7E11"],
+        ["x", "0b5c", 7],
+    ),
+    (Secret, ["p", "ü" * 512], ["ü" * 513, 7, None]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, good, _ in CASES for value in good])
+def test_good_values_are_taken(kind: type[object], value: object) -> None:
+    """What Trove and its clients send is accepted."""
+    decode(msgspec.json.encode({"it": value}), msgspec.defstruct("Body", [("it", kind)]))
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, _, bad in CASES for value in bad])
+def test_bad_values_are_400_with_their_place(kind: type[object], value: object) -> None:
+    """What nobody can mean is refused, naming the field."""
+    with pytest.raises(Refused, match=r"\$\.it") as refused:
+        decode(msgspec.json.encode({"it": value}), msgspec.defstruct("Body", [("it", kind)]))
+    assert refused.value.status == 400
+
+
+def test_networks_are_brought_into_one_form() -> None:
+    """Two ways to write one network are equal afterwards."""
+    assert decode(b'"10.1.2.3/8"', Cidr) == "10.0.0.0/8"
+    assert decode(b'"2001:DB8:0::/32"', Cidr) == "2001:db8::/32"
+
+
+@pytest.mark.parametrize("ref", ["2", 2, "http://db/v1.0/p/flavors/2", "http://db/v1.0/p/flavors/2/"])
+def test_flavor_is_what_follows_the_last_slash(ref: str | int) -> None:
+    """An id, a number and a URL name the same flavor."""
+    assert flavor_id(ref) == "2"
+
+
+def test_depth_is_bounded_outside_of_strings() -> None:
+    """Brackets inside of strings do not count; real nesting does, long before the interpreter minds."""
+    assert decode(msgspec.json.encode(["[{" * 100, '\\"[']), list[str])
+    assert decode(b"[" * 32 + b"]" * 32, list[Any])
+    with pytest.raises(Refused, match="more than 32 levels"):
+        decode(b"[" * 33 + b"]" * 33, list[Any])
+
+
+def test_password_is_not_seen_in_a_decoded_body() -> None:
+    """A decoded password prints as stars."""
+    body = decode(b'{"it": "hunter2"}', msgspec.defstruct("Body", [("it", Secret)]))
+    assert "hunter2" not in repr(body)
