@@ -1,0 +1,46 @@
+"""Settings of the local cloud: its section of the settings file."""
+
+from typing import Annotated
+
+import msgspec
+
+__all__ = ["FlavorSettings", "LocalCloudSettings"]
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class FlavorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One size of server. The memory is what the engine is configured for; nothing enforces it here."""
+
+    id: Name
+    name: Name
+    ram_mib: Annotated[int, msgspec.Meta(ge=128, le=4_194_304)]
+    vcpus: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+
+
+_FLAVORS = (
+    FlavorSettings("1", "db.tiny", 256),
+    FlavorSettings("2", "db.small", 512),
+    FlavorSettings("3", "db.medium", 1024, 2),
+    FlavorSettings("4", "db.large", 4096, 4),
+)
+
+
+class LocalCloudSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this machine gives to instances."""
+
+    flavors: Annotated[tuple[FlavorSettings, ...], msgspec.Meta(min_length=1, max_length=100)] = _FLAVORS
+    engine_uid_first: Annotated[int, msgspec.Meta(ge=1000, le=4_000_000_000)] = 60_706
+    """Engines run as users of their own where we are root, from this number on. The default range is one that Debian and
+    systemd leave unassigned."""
+    engine_uid_last: Annotated[int, msgspec.Meta(ge=1000, le=4_000_000_000)] = 61_183
+    free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
+    """No volume is made when less than this is free on the disk that holds the volumes."""
+
+    def __post_init__(self) -> None:
+        if self.engine_uid_last < self.engine_uid_first:
+            raise ValueError("engine_uid_last is below engine_uid_first")
+        for field in ("id", "name"):
+            values = [getattr(flavor, field) for flavor in self.flavors]
+            if len(set(values)) != len(values):
+                raise ValueError(f"two flavors have the same {field}")

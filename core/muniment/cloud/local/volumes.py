@@ -1,0 +1,137 @@
+"""Data volumes: an image file where this machine can mount one, else a directory, whose size nothing enforces."""
+
+import contextlib
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from muniment.clock import Clock, seconds
+from muniment.cloud.cloud import CloudRefused
+from muniment.cloud.local.layout import Layout
+from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images
+from muniment.cloud.local.settings import LocalCloudSettings
+from muniment.cloud.local.shelf import Shelf
+from muniment.cloud.recipes import CloudResource, Condition, Kind, Tag, VolumeRecipe
+
+__all__ = ["VolumeRecord", "Volumes"]
+
+_GIB = 1024**3
+
+
+class VolumeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume on disk."""
+
+    id: str
+    tag: Tag
+    size_gib: int
+    created_at_s: float
+    is_image: bool
+    engine_uid: int | None = None
+    """As whom the engine on it runs: the volume's files belong to that user, whichever server has them."""
+
+
+class Volumes:
+    """Makes and removes volumes; under the cloud's lock."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: LocalCloudSettings,
+        clock: Clock,
+        *,
+        why_no_images: Callable[[Path], str] = can_mount_images,
+    ) -> None:
+        """Keep them where the layout says. `why_no_images` is asked once, before the first volume is made."""
+        self.shelf = Shelf(layout.volumes, VolumeRecord)
+        self._settings = settings
+        self._clock = clock
+        self._ask = why_no_images
+        self._why_no_images: str | None = None
+
+    def create(self, recipe: VolumeRecipe) -> VolumeRecord:
+        """Make one; it is there when this returns. Refused when the disk is nearly full."""
+        free = self.free_bytes()
+        if free < self._settings.free_bytes_min:
+            raise CloudRefused(
+                f"{free // 2**20} MiB are free below {self.shelf.folder}; "
+                f"a volume needs at least {self._settings.free_bytes_min // 2**20}"
+            )
+        is_image = recipe.size_gib * _GIB >= XFS_BYTES_MIN and self.why_no_images() == ""
+        record = VolumeRecord(
+            id=str(uuid4()),
+            tag=recipe.tag,
+            size_gib=recipe.size_gib,
+            created_at_s=seconds(self._clock.now()),
+            is_image=is_image,
+            engine_uid=self._free_uid() if os.geteuid() == 0 else None,
+        )
+
+        def prepare(aside: Path, _final: Path) -> None:
+            data = aside / self.data(record).name
+            if is_image:
+                with data.open("xb") as file:
+                    os.fchmod(file.fileno(), 0o600)
+                    file.truncate(record.size_gib * _GIB)
+            else:
+                data.mkdir()
+                data.chmod(0o711)  # the engine's user passes through to its own directory inside
+
+        self.shelf.add(record, prepare)
+        return record
+
+    def data(self, record: VolumeRecord) -> Path:
+        """The image file or the directory."""
+        return self.shelf.path(record.id) / ("image" if record.is_image else "directory")
+
+    def why_no_images(self) -> str:
+        """Why volumes are directories here; empty where they are file systems of their own."""
+        if self._why_no_images is None:
+            self._why_no_images = self._ask(self.shelf.folder)
+        return self._why_no_images
+
+    def free_bytes(self) -> int:
+        """What may still be written on the disk that holds the volumes; images only take what is written into them."""
+        facts = os.statvfs(self.shelf.folder)
+        return facts.f_bavail * facts.f_frsize
+
+    def seen(self, record: VolumeRecord) -> CloudResource:
+        """The volume in the cloud's words."""
+        return CloudResource(
+            kind=Kind.VOLUME,
+            id=record.id,
+            tag=record.tag,
+            condition=Condition.HEALTHY,
+            created_at_s=record.created_at_s,
+        )
+
+    def _free_uid(self) -> int:
+        taken = {record.engine_uid for record in self.shelf.all()} | _running_uids()
+        for uid in range(self._settings.engine_uid_first, self._settings.engine_uid_last + 1):
+            if uid not in taken and not _has_a_name(uid):
+                return uid
+        raise CloudRefused(
+            f"every user number from {self._settings.engine_uid_first} to {self._settings.engine_uid_last} is in use; "
+            "widen local.engine_uid_first and local.engine_uid_last"
+        )
+
+
+def _running_uids() -> set[int]:
+    """Users with processes now: another installation on this machine draws from the same range."""
+    uids = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended since
+                uids.add(entry.stat().st_uid)
+    return uids
+
+
+def _has_a_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""Settings: one TOML file decoded into structs, with overrides from the environment; nothing unknown passes silently."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from muniment.fault import Fault
+
+__all__ = ["PREFIX", "read_settings"]
+
+PREFIX = "MUNIMENT_"
+"""`MUNIMENT_LISTEN_API` overrides the key `api` of the section `listen`, and so on downwards."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<place>[^`]*)`)?")
+_AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
+
+
+def read_settings(
+    path: Path, kind: type[T], environment: Mapping[str, str], *, other_names: frozenset[str] = frozenset()
+) -> T:
+    """Decode a settings file as `kind`, a struct of sections that forbid unknown fields.
+
+    An override is text: it serves keys that hold text, a number or a truth value. `other_names` are variables with our
+    prefix that mean something else.
+
+    Raises:
+        Fault: the file cannot be read or is not TOML, a key or a variable is unknown, or a value does not fit; the
+            message names the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _fault(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _fault(f"{path} is not TOML: {error}") from error
+    settings = _convert(content, kind, str(path))
+    overrides = _overrides(kind, environment, other_names)
+    for name, keys in overrides.items():
+        _put(content, keys, environment[name])
+        settings = _convert(content, kind, name)
+    return settings
+
+
+def _convert(content: dict[str, Any], kind: type[T], source: str) -> T:
+    try:
+        return msgspec.convert(content, kind, strict=False)
+    except msgspec.ValidationError as error:
+        if (unknown := _UNKNOWN.fullmatch(str(error))) is not None:
+            key = ".".join(part for part in (unknown["place"], unknown["field"]) if part)
+            raise _fault(f"{source}: the key {key} is unknown") from None
+        wrong = _AT.fullmatch(str(error))
+        assert wrong is not None
+        raise _fault(f"{source}: {wrong['place'] or 'the file'}: {wrong['what']}") from None
+
+
+def _overrides(
+    kind: type[msgspec.Struct], environment: Mapping[str, str], other_names: frozenset[str]
+) -> dict[str, tuple[str, ...]]:
+    keys = {PREFIX + "_".join(path).upper(): path for path in _leaves(kind)}
+    wanted = sorted(name for name in environment if name.startswith(PREFIX) and name not in other_names)
+    for name in wanted:
+        if name not in keys:
+            raise _fault(f"the environment variable {name} overrides no key of the settings")
+    return {name: keys[name] for name in wanted}
+
+
+def _leaves(kind: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
+    hints = get_type_hints(kind)
+    for name in kind.__struct_fields__:
+        section = _struct_in(hints[name])
+        if section is None:
+            yield (name,)
+        else:
+            yield from ((name, *rest) for rest in _leaves(section))
+
+
+def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:
+    """The struct that a field holds, itself or as an optional one; a list of structs is a leaf."""
+    for part in (annotation, *(p for p in get_args(annotation) if p is not type(None))):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct) and not _is_collection(annotation):
+            return part
+    return None
+
+
+def _is_collection(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) in (list, tuple, dict, frozenset, set)
+
+
+def _put(content: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
+    *sections, last = keys
+    for section in sections:
+        content = content.setdefault(section, {})
+    content[last] = value
+
+
+def _fault(message: str) -> Fault:
+    return Fault("settings", message, retryable=False)
