@@ -1,1 +1,1 @@
-"""The control side of the bus: outbox to guest, guest to signals."""
+"""The control side of the bus: outbox rows become sealed commands, what guests say becomes signals and events."""

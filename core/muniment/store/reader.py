@@ -171,6 +171,14 @@ class Reader:
         values = {"instance_id": instance_id, "limit": limit, "now_s": self._tx.now_s}
         return self._tx.structs(DownlinkRow, statement, values)
 
+    def downlinks_after(self, number: int) -> tuple[int, set[UUID]]:
+        """The number of the newest row for guests, and for whom there are rows above `number`."""
+        statement = (
+            "SELECT number, instance_id FROM downlinks WHERE number > :number ORDER BY number LIMIT 1000"
+        )
+        rows = self._tx.rows(statement, {"number": number})
+        return (rows[-1]["number"] if rows else number), {UUID(row["instance_id"]) for row in rows}
+
     def reply(self, query_id: UUID | str) -> ReplyRow | None:
         """The sealed answer of a live query, if it came and is not past its time."""
         statement = "SELECT * FROM replies WHERE query_id = :query_id AND expires_s > :now_s"
@@ -182,6 +190,13 @@ class Reader:
             "SELECT at_s FROM seen WHERE instance_id = :instance_id", {"instance_id": instance_id}
         )
         return row["at_s"] if row else None
+
+    def last_heard(self, from_s: float, before_s: float) -> list[UUID]:
+        """Guests last heard of from `from_s` on and before `before_s` (seconds since 1970), the longest silent first."""
+        statement = """SELECT instance_id FROM seen WHERE at_s >= :from_s AND at_s < :before_s
+            ORDER BY at_s, instance_id"""
+        rows = self._tx.rows(statement, {"from_s": from_s, "before_s": before_s})
+        return [UUID(row["instance_id"]) for row in rows]
 
     def answer(self, project_id: str, key: str) -> AnswerRow | None:
         """The answer kept under an Idempotency-Key, if it is not past its time."""

@@ -14,6 +14,7 @@ __all__ = [
     "AddInbox",
     "AnswerEnrolment",
     "CloseEnrolment",
+    "ForgetGuest",
     "OpenEnrolment",
     "PutReply",
     "SaveWindow",
@@ -222,3 +223,13 @@ class SeenAt(_InstanceWrite, frozen=True):
         statement = """INSERT INTO seen (instance_id, at_s) VALUES (:instance_id, :at_s)
             ON CONFLICT (instance_id) DO UPDATE SET at_s = excluded.at_s WHERE seen.at_s < excluded.at_s"""
         tx.run(statement, self)
+
+
+class ForgetGuest(_InstanceWrite, frozen=True):
+    """Drop what is kept of a guest that is gone: its enrolment, windows, waiting bytes, and when it was heard of."""
+
+    RANK: ClassVar[Rank] = Rank.ENROLMENTS
+
+    def apply(self, tx: Transaction) -> None:
+        for table in ("enrolments", "windows", "downlinks", "outbox_sequences", "seen"):
+            tx.run(f"DELETE FROM {table} WHERE instance_id = :instance_id", self)  # noqa: S608 - constants
