@@ -1,14 +1,13 @@
 """Where clients reach us: links are made of the configured public endpoint, else of what the request was sent to."""
 
 import re
-from collections.abc import Mapping
 
 from starlette.requests import Request
 
 from muniment.domain.refused import Refused
 from muniment_api.settings import ApiSettings
 
-__all__ = ["base_url", "resource_links"]
+__all__ = ["base_url"]
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
@@ -25,11 +24,3 @@ def base_url(request: Request, settings: ApiSettings) -> str:
     if not _HOST.fullmatch(host):
         raise Refused("bad-host", "The Host header is missing or not a host.", status=400)
     return f"{request.url.scheme}://{host}"
-
-
-def resource_links(base: str, project_id: str, path: str) -> list[Mapping[str, str]]:
-    """The `links` of a resource; `path` is like `instances/ID`."""
-    return [
-        {"href": f"{base}/v1.0/{project_id}/{path}", "rel": "self"},
-        {"href": f"{base}/{path}", "rel": "bookmark"},
-    ]

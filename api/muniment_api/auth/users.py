@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
+from muniment.durable_file import write_durably
 from muniment.fault import Fault
 from muniment.secret import Secret
 from muniment_api.auth.identity import ADMIN, MEMBER
@@ -217,37 +217,19 @@ def _read(path: Path) -> Users:
 
 
 def _replace(path: Path, users: Users) -> None:
-    """Write beside the file, then rename over it, so that a reader sees the old or the new file and a crash keeps one."""
     content = msgspec.json.format(msgspec.json.encode(users), indent=2) + b"\n"
     try:
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-        with _opened(path.parent) as folder:
-            os.fsync(folder)
+        write_durably(path, content, mode=0o600)
     except OSError as error:
         raise Fault("identity", f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other writers of this folder's users file away, in whichever process; closing the folder releases it."""
-    with _opened(folder) as descriptor:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
