@@ -29,7 +29,9 @@ class GuestKeys:
         """Wrap and unwrap with `vault`."""
         self._vault = vault
 
-    def open_enrolment(self, instance_id: UUID, key_epoch: int, token: Secret, expires_s: float) -> OpenEnrolment:
+    def open_enrolment(
+        self, instance_id: UUID, key_epoch: int, token: Secret, expires_s: float
+    ) -> OpenEnrolment:
         """Let the guest enrol once with this token (32 random bytes) until `expires_s`; saved by the creating operation."""
         sealed = self._vault.wrap(_TOKEN, str(instance_id), key_epoch, token)
         return OpenEnrolment(instance_id, key_epoch, sealed, expires_s)
@@ -39,7 +41,9 @@ class GuestKeys:
         assert row.sealed_token is not None, "the token is burned"
         return self._vault.unwrap(_TOKEN, str(row.instance_id), row.key_epoch, row.sealed_token)
 
-    def admit(self, instance_id: UUID, key_epoch: int, root: Secret, bearer: Secret, public_key: bytes) -> list[Write]:
+    def admit(
+        self, instance_id: UUID, key_epoch: int, root: Secret, bearer: Secret, public_key: bytes
+    ) -> list[Write]:
         """Keep what an admitted guest gets and shows. Its older root keys stay, for what is still on its way."""
         owner = str(instance_id)
         return [
@@ -51,7 +55,9 @@ class GuestKeys:
     def show(self, instance_id: UUID, key_epoch: int, public_key: bytes) -> PutKey:
         """Keep a guest's public key. It is no secret, but whoever could swap it would be sent passwords: so wrapped."""
         owner = str(instance_id)
-        return PutKey(_PUBLIC, owner, key_epoch, self._vault.wrap(_PUBLIC, owner, key_epoch, Secret(public_key)))
+        return PutKey(
+            _PUBLIC, owner, key_epoch, self._vault.wrap(_PUBLIC, owner, key_epoch, Secret(public_key))
+        )
 
     def root(self, reader: Reader, instance_id: UUID, key_epoch: int) -> Secret | None:
         """The root key of an instance in a key epoch.

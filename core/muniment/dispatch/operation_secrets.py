@@ -17,7 +17,13 @@ USER_SECRET: Final = "user-secret"  # noqa: S105 - the name of a purpose
 
 
 def put_secret(
-    vault: Vault, secret: Secret, *, ref: UUID, operation_id: UUID, expires_s: float, purpose: str = USER_SECRET
+    vault: Vault,
+    secret: Secret,
+    *,
+    ref: UUID,
+    operation_id: UUID,
+    expires_s: float,
+    purpose: str = USER_SECRET,
 ) -> PutSecret:
     """Seal a secret as the row `ref` of an operation, for `OutboxRow.secret_refs` to name; gone with the operation."""
     sealed = vault.wrap(purpose, _owner(operation_id, ref), 0, secret)

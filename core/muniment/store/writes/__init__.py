@@ -19,6 +19,7 @@ from muniment.store.writes.guests import (
     PutReply,
     SaveWindow,
     SeenAt,
+    StillSilent,
     TakeDownlink,
     TakeInbox,
     TakeReply,
@@ -71,6 +72,7 @@ __all__ = [
     "PutReply",
     "TakeReply",
     "SeenAt",
+    "StillSilent",
     "KeepAnswer",
     "Prune",
 ]

@@ -60,6 +60,8 @@ class Prune(Write, frozen=True):
         tx.run("DELETE FROM secrets WHERE expires_s <= :now_s", now)
         tx.run("DELETE FROM enrolments WHERE expires_s <= :now_s", now)
         tx.run("DELETE FROM downlinks WHERE expires_s <= :now_s", now)
+        # An operation withdraws its own rows; a live query has nobody to do so.
+        tx.run("DELETE FROM outbox WHERE operation_id IS NULL AND deadline_s <= :now_s", now)
         tx.run("DELETE FROM replies WHERE expires_s <= :now_s", now)
         tx.run("DELETE FROM answers WHERE expires_s <= :now_s", now)
         tx.run("DELETE FROM batches WHERE at_s < :batches_before_s", self)

@@ -19,6 +19,7 @@ __all__ = [
     "PutReply",
     "SaveWindow",
     "SeenAt",
+    "StillSilent",
     "TakeDownlink",
     "TakeInbox",
     "TakeReply",
@@ -223,6 +224,21 @@ class SeenAt(_InstanceWrite, frozen=True):
         statement = """INSERT INTO seen (instance_id, at_s) VALUES (:instance_id, :at_s)
             ON CONFLICT (instance_id) DO UPDATE SET at_s = excluded.at_s WHERE seen.at_s < excluded.at_s"""
         tx.run(statement, self)
+
+
+class StillSilent(_InstanceWrite, frozen=True):
+    """Guard: the guest has not been heard of since `before_s`; a Conflict if it has."""
+
+    RANK: ClassVar[Rank] = Rank.SEEN
+
+    before_s: float
+
+    def apply(self, tx: Transaction) -> None:
+        # An update to the same value, since it must hold the row until the end of the save.
+        statement = """UPDATE seen SET at_s = at_s
+            WHERE instance_id = :instance_id AND at_s < :before_s RETURNING instance_id"""
+        if tx.row(statement, self) is None:
+            raise Conflict(f"the guest of instance {self.instance_id} has been heard of")
 
 
 class ForgetGuest(_InstanceWrite, frozen=True):
