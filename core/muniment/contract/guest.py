@@ -90,6 +90,8 @@ class ServerState:
     running: bool
     pid: int | None = None
     exit_code: int | None = None
+    log_tail: str = ""
+    """What it last wrote to its log, at most 2 KiB; filled only when it does not run."""
 
 
 class Pipe(Protocol):
@@ -188,13 +190,13 @@ class Host:
 
     def give_to_engine(self, path: Path) -> None:
         """Hand a file or a tree over to the engine's user (chown; a no-op where agent and engine are the same user)."""
-        if self.user.uid == path.stat().st_uid:
+        if self.user.uid == os.geteuid():
             return
         _chown_tree(path, self.user)
 
 
 def _chown_tree(path: Path, user: EngineUser) -> None:
-    os.chown(path, user.uid, user.gid)
+    os.chown(path, user.uid, user.gid, follow_symlinks=False)
     for folder, folders, files in os.walk(path):
         for name in (*folders, *files):
             os.chown(Path(folder) / name, user.uid, user.gid, follow_symlinks=False)
