@@ -1,9 +1,11 @@
 """The embedded cloud: this machine's disk, loopback addresses and processes, behind the port that every cloud has."""
 
 import fcntl
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from muniment.clock import Clock
 from muniment.cloud.cloud import CloudRefused
@@ -28,7 +30,9 @@ from muniment.cloud.recipes import (
 
 __all__ = ["LocalCloud"]
 
-_CALL_LIMIT_S = 30.0
+_CALL_LIMIT_S = 5.0
+_LOCK_LIMIT_S = 1.5
+_LOCK_PAUSE_S = 0.01
 
 _AnyRecord = VolumeRecord | PortRecord | ServerRecord
 
@@ -55,8 +59,9 @@ class LocalCloud:
         self.volumes = Volumes(layout, settings, clock, why_no_images=why_no_images)
         self.ports = Ports(layout, clock)
         self.servers = Servers(layout, self.volumes, clock, python=agent_python)
-        layout.root.mkdir(mode=0o711, parents=True, exist_ok=True)
-        layout.cache.mkdir(mode=0o711, exist_ok=True)
+        for folder in (layout.root, layout.cache):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o711)  # the users of engines pass through to what is theirs
         with self._changing():
             for shelf in (self.volumes.shelf, self.ports.shelf, self.servers.shelf):
                 shelf.open()
@@ -162,5 +167,17 @@ class LocalCloud:
     def _changing(self) -> Iterator[None]:
         """Keep everybody else out: a lock of this kind belongs to the opened file, so it holds between threads as well."""
         with self._layout.lock.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            deadline_s = time.monotonic() + _LOCK_LIMIT_S
+            while not _try_lock(file):
+                if time.monotonic() > deadline_s:
+                    raise CloudRefused("another call is at work on this machine's resources; try again")
+                time.sleep(_LOCK_PAUSE_S)
             yield
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -30,7 +30,7 @@ __all__ = ["ServerRecord", "Servers"]
 
 _STARTING_S = 20.0
 _BACK_OFF_MAX_S = 30.0
-_END_S = 10.0
+_END_S = 2.0
 _OUTPUT = "agent.out"
 
 

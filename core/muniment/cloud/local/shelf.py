@@ -51,7 +51,8 @@ class Shelf(Generic[R]):
 
     def open(self) -> None:
         """Make the folder, and remove what a crash left half made or half removed."""
-        self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)
         for left in (*self.folder.glob(_STAGED + "*"), *self.folder.glob(_LEAVING + "*")):
             shutil.rmtree(left)
 

@@ -1,0 +1,180 @@
+"""The data directory: which file is what, its version, and the lock that lets one control plane run on it."""
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from muniment.cloud.local.layout import Layout
+from muniment.durable_file import write_durably
+from muniment_cli.failure import BadInput
+
+__all__ = ["DATA_VARIABLE", "VERSION", "DataDirectory", "default_data", "find_data"]
+
+DATA_VARIABLE = "MUNIMENT_DATA"
+VERSION = "1"
+"""Of the directory's layout; another one is refused, never guessed at."""
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """The data directory when none is named: root's is where the users of engines can pass through."""
+    if named := environment.get(DATA_VARIABLE):
+        return Path(named).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/muniment")
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "muniment"
+
+
+def find_data(named: Path | None) -> "DataDirectory":
+    """The data directory that an operator's command works on; it must be there.
+
+    Raises:
+        BadInput: there is none, or it is of another version.
+    """
+    data = DataDirectory(default_data(os.environ) if named is None else named.absolute())
+    data.check()
+    return data
+
+
+class DataDirectory:
+    """Everything that an installation keeps, but its backups if they are elsewhere."""
+
+    def __init__(self, root: Path) -> None:
+        """Name a directory; nothing is read yet."""
+        self.root = root
+        self.version_file = root / "version"
+        self.settings_file = root / "settings.toml"
+        self.key_file = root / "key"
+        self.users_file = root / "users.json"
+        self.clouds_file = root / "clouds.yaml"
+        self.ledger_file = root / "ledger.db"
+        self.read_models_file = root / "read.db"
+        self.gateway_file = root / "gateway"
+        self.run_file = root / "run"
+        self.lock_file = root / "lock"
+        self.cloud = root / "cloud"
+        self.own_backups = root / "backups"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a first start came to its end here."""
+        return self.version_file.exists()
+
+    def check(self) -> None:
+        """See that a control plane of this version has been here.
+
+        Raises:
+            BadInput: it has not; says what to do.
+        """
+        try:
+            version = self.version_file.read_text().strip()
+        except FileNotFoundError:
+            raise BadInput(
+                f"there is no data directory at {self.root}; `muniment up --data {self.root}` makes one"
+            ) from None
+        except OSError as error:
+            raise BadInput(f"{self.root} cannot be read: {error.strerror}") from error
+        if version != VERSION:
+            raise BadInput(
+                f"{self.root} is of version {version[:20]!r}; this program works with version {VERSION}, "
+                "so use the release that made it"
+            )
+
+    def make(self) -> None:
+        """Make the directory for a first start, or take one that a first start left unfinished.
+
+        Raises:
+            BadInput: something else lies there, or it cannot be written.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            strangers = {entry.name for entry in os.scandir(self.root)} - self._own_names()
+        except OSError as error:
+            raise BadInput(f"{self.root} cannot be made: {error.strerror}") from error
+        if strangers:
+            raise BadInput(f"{self.root} holds other things ({min(strangers)}); name an empty directory")
+
+    def check_passable(self) -> None:
+        """See that the users of engines, of which root gives each instance its own, can reach what is theirs in here.
+
+        Raises:
+            BadInput: a directory above lets only its owner through.
+        """
+        if os.geteuid() != 0:
+            return
+        for folder in self.root.resolve().parents:
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                raise BadInput(
+                    f"as root, every database runs as a user of its own, and {folder} lets no other user through; "
+                    f"choose another place with --data, or run: chmod o+x {folder}"
+                )
+
+    def lock(self) -> IO[str]:
+        """Become the one control plane here; the lock ends with the file that is returned, or with this process.
+
+        Raises:
+            BadInput: another one runs, or the directory cannot be written.
+        """
+        try:
+            file = self.lock_file.open("a+")
+        except OSError as error:
+            raise BadInput(f"{self.root} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise BadInput(
+                f"a control plane already runs on {self.root} (process {file.read().strip() or 'unknown'})"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        return file
+
+    def holder(self) -> int | None:
+        """The process id of the control plane that runs here, if one does."""
+        try:
+            with self.lock_file.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return int(file.read() or 0) or None
+        except (FileNotFoundError, ValueError):
+            return None
+        return None
+
+    def layout(self) -> Layout:
+        """Where the local cloud keeps what; makes the short directory for sockets when it is not there."""
+        return Layout(root=self.cloud, run=self._run_directory(), gateway_file=self.gateway_file)
+
+    def _run_directory(self) -> Path:
+        if not self.run_file.exists():
+            parent = Path("/run/muniment") if os.geteuid() == 0 else Path(f"/tmp/muniment-{os.geteuid()}")  # noqa: S108 - checked below
+            write_durably(self.run_file, f"{parent / secrets.token_hex(4)}\n".encode())
+        run = Path(self.run_file.read_text().strip())
+        for folder in (run.parent, run):
+            _make_own(folder)
+        return run
+
+    def _own_names(self) -> set[str]:
+        names = {value.name for value in vars(self).values() if isinstance(value, Path)} - {self.root.name}
+        # Files beside which a new content was being written, and those of SQLite.
+        temporary = {
+            e.name for e in os.scandir(self.root) if e.name.startswith(tuple(f".{n}-" for n in names))
+        }
+        return names | temporary | {f"{n}{end}" for n in names for end in ("-wal", "-shm", "-journal")}
+
+
+def _make_own(folder: Path) -> None:
+    """Make a directory where everybody may make one, and be sure that it is ours."""
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise BadInput(
+            f"{folder} is not a directory of ours; remove it, it is needed for the sockets of databases"
+        )
+    folder.chmod(mode)

@@ -1,0 +1,79 @@
+"""The menu: every command of `muniment`, loaded when it is called, and how each of them ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Group
+
+from muniment.domain.refused import Refused
+from muniment.fault import Fault
+from muniment_cli.failure import BAD_INPUT, FAILED, Failure
+
+__all__ = ["main", "menu", "run"]
+
+_INTERRUPTED = 130
+_RUN = Group("Run", sort_key=1)
+_USE = Group("Use (over the REST API)", sort_key=2)
+_OPERATE = Group("Operate (on the data directory)", sort_key=3)
+
+_COMMANDS = (
+    (_RUN, "up", "roles.up:up", "Run the control plane and look after the databases of this machine."),
+    (_RUN, "down", "commands.down:down", "Stop the control plane, its agents and their databases."),
+    (_RUN, "service", "commands.service:app", "Have it started at every boot, by systemd."),
+    (_USE, "instance", "commands.instance:app", "Create, list, show, connect to and delete databases."),
+    (_USE, "backup", "commands.backup:app", "Create, list, show and delete backups."),
+    (_OPERATE, "status", "commands.status:status", "Say what runs."),
+    (_OPERATE, "doctor", "commands.doctor:doctor", "Say what is stuck and why, and what this machine lacks."),
+    (_OPERATE, "events", "commands.events:events", "Show what happened, from the log of events."),
+    (_OPERATE, "verify", "commands.verify:verify", "Prove that no event was altered, removed or swapped."),
+    (_OPERATE, "rebuild", "commands.rebuild:rebuild", "Make the read models anew from the log and compare."),
+    (_OPERATE, "drivers", "commands.drivers:drivers", "List the drivers, also those refused and why."),
+    (_OPERATE, "passwd", "commands.passwd:passwd", "Set the password of an account."),
+    (_OPERATE, "keys", "commands.keys:app", "Copy the key without which no backup opens."),
+)
+
+
+def menu() -> App:
+    """The whole command line; a command's module is imported when the command is called."""
+    app = App(
+        name="muniment",
+        help="Databases as a service, with every change an event that can be proven.\n\n"
+        "Example: `muniment up`, and in another terminal what it prints.",
+        help_format="markdown",
+        version_flags=["--version"],
+    )
+    for group, name, path, help_text in _COMMANDS:
+        app.command(f"muniment_cli.{path}", name=name, help=help_text, group=group)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    try:
+        code = menu()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except Failure as failure:
+        return _say(failure.message, failure.code)
+    except CycloptsError as error:
+        return _say(f"{str(error).strip()} See `muniment --help`.", BAD_INPUT)
+    except Refused as refused:
+        return _say(refused.message, BAD_INPUT)
+    except Fault as fault:
+        return _say(fault.message, FAILED if fault.retryable else BAD_INPUT)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`); the interpreter's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Entry point of the `muniment` program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _say(message: str, code: int) -> int:
+    print(f"muniment: {message}", file=sys.stderr)
+    return code

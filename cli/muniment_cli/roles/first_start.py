@@ -1,0 +1,95 @@
+"""A first start: everything that a new data directory holds. Finished by its version file, or begun again."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from muniment.durable_file import write_durably
+from muniment.fault import Fault
+from muniment.secret import Secret
+from muniment.secrets.keys import KeyEncryptionKeys
+from muniment.settings import read_settings
+from muniment_api.auth.users import UsersFile, first_users
+from muniment_cli.clouds_file import CloudsFile
+from muniment_cli.data_directory import DATA_VARIABLE, VERSION, DataDirectory
+from muniment_cli.failure import BadInput
+from muniment_cli.settings import Settings, first_settings_text
+
+__all__ = ["OTHER_VARIABLES", "api_url", "change_api_address", "finish", "load_settings", "write_settings"]
+
+OTHER_VARIABLES = frozenset({DATA_VARIABLE})
+"""Variables with our prefix that override no key."""
+
+
+def load_settings(data: DataDirectory, environment: Mapping[str, str]) -> Settings:
+    """The settings of this start; raises Fault as `read_settings`."""
+    return read_settings(data.settings_file, Settings, environment, other_names=OTHER_VARIABLES)
+
+
+def write_settings(data: DataDirectory, *, api: str, gateway: str, backups: Path | None) -> None:
+    """Write the settings file of a first start."""
+    place = None if backups is None else str(backups.absolute())
+    text = first_settings_text(api=api, gateway=gateway, backups=place)
+    write_durably(data.settings_file, text.encode())
+
+
+def change_api_address(data: DataDirectory, api: str) -> None:
+    """Keep another address of the API, in the line where the settings have it.
+
+    Raises:
+        BadInput: the file was rearranged, so that the line is not found.
+    """
+    text = data.settings_file.read_text()
+    changed, count = re.subn(
+        r'^(\[listen\][^\[]*?^api\s*=\s*)"[^"\n]*"',
+        rf'\g<1>"{api}"',
+        text,
+        count=1,
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    if count != 1:
+        raise BadInput(
+            f"{data.settings_file} has no line `api = ...` in [listen]; write it there instead of --api"
+        )
+    write_durably(data.settings_file, changed.encode())
+
+
+def finish(data: DataDirectory, settings: Settings, url: str) -> None:
+    """Make key, accounts and clouds.yaml, then the version file, with which the directory counts as complete.
+
+    A start that was killed in here did not tell anybody the passwords, so they are made anew.
+    """
+    _make_key(data)
+    data.users_file.unlink(missing_ok=True)
+    users, passwords = first_users()
+    UsersFile.create(data.users_file, users)
+    CloudsFile(data.clouds_file).create(
+        url, settings.api.region, _by_account(passwords), settings.listen.certificate
+    )
+    if os.geteuid() == 0:
+        data.root.chmod(0o711)  # the users of engines pass through to their own directories
+    write_durably(data.version_file, f"{VERSION}\n".encode())
+
+
+def api_url(settings: Settings, listening: str) -> str:
+    """How clients on this machine reach the API that listens there."""
+    if settings.api.public_endpoint is not None:
+        return settings.api.public_endpoint
+    host, _, port = listening.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    scheme = "http" if settings.listen.certificate is None else "https"
+    return f"{scheme}://{host}:{port}"
+
+
+def _make_key(data: DataDirectory) -> None:
+    """A key that an unfinished start left whole is kept: something may be sealed with it."""
+    try:
+        KeyEncryptionKeys.read(data.key_file)
+    except Fault:
+        data.key_file.unlink(missing_ok=True)
+        KeyEncryptionKeys.create(data.key_file)
+
+
+def _by_account(passwords: Mapping[str, Secret]) -> dict[str, Secret]:
+    return dict(passwords)

@@ -1,0 +1,149 @@
+"""`muniment up`: every role but the agent in one process, on one data directory."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from muniment.durable_file import write_durably
+from muniment_api.listen import refuse_open_listening
+from muniment_cli.clouds_file import TENANT_CLOUD, CloudsFile
+from muniment_cli.data_directory import DataDirectory, default_data
+from muniment_cli.failure import BadInput, Failure
+from muniment_cli.roles import first_start
+from muniment_cli.roles.control_plane import ControlPlane
+from muniment_cli.roles.listeners import address_of, free_port, listen, split
+from muniment_cli.roles.logs import write_logs
+from muniment_cli.roles.web import Served, Web
+from muniment_cli.settings import Settings
+
+__all__ = ["up"]
+
+_API = "127.0.0.1:8779"
+_WATCH_S = 0.5
+
+
+def up(
+    *,
+    data: Annotated[Path | None, Parameter(help="Data directory; made when it is not there.")] = None,
+    api: Annotated[str | None, Parameter(help="HOST:PORT of the REST API; kept for later starts.")] = None,
+    backups: Annotated[Path | None, Parameter(help="Where backups lie; only at a first start.")] = None,
+    verbose: Annotated[bool, Parameter(help="Log every step.")] = False,
+) -> None:
+    """Run the control plane and look after the databases of this machine.
+
+    The first start makes the data directory with an encryption key, two accounts (`demo` and `admin`) and a
+    `clouds.yaml` for them. Ctrl-C leaves agents and databases running; `muniment down` stops those too.
+
+    Example: `muniment up --data ~/databases --backups /mnt/disk2/backups`
+    """
+    os.umask(0o077)
+    directory = DataDirectory(default_data(os.environ) if data is None else data.expanduser().absolute())
+    is_first = not directory.is_complete
+    if is_first:
+        directory.make()
+    else:
+        directory.check()
+    directory.check_passable()
+    with directory.lock():
+        write_logs(verbose=verbose)
+        settings, listener = _listen_for_tenants(directory, api, backups)
+        with (
+            listener,
+            listen(settings.listen.gateway, setting=f"gateway in {directory.settings_file}") as gateway,
+        ):
+            _run(directory, settings, listener, gateway, is_first=is_first)
+
+
+def _listen_for_tenants(
+    data: DataDirectory, api: str | None, backups: Path | None
+) -> tuple[Settings, socket.socket]:
+    """The settings, written when there are none, and the socket of the API."""
+    if data.settings_file.exists():
+        if backups is not None:
+            raise BadInput(
+                f"where backups lie is written in {data.settings_file}; only a first start takes --backups"
+            )
+        settings = first_start.load_settings(data, os.environ)
+        wanted = settings.listen.api if api is None else api
+        listener = _listen(settings, wanted)
+        if wanted != settings.listen.api:
+            first_start.change_api_address(data, address_of(listener))
+    else:
+        if backups is not None and not backups.is_dir():
+            raise BadInput(f"{backups} is not a directory")
+        listener = _listen(Settings(), api or _API)
+        first_start.write_settings(data, api=address_of(listener), gateway=free_port(), backups=backups)
+    return first_start.load_settings(data, os.environ), listener
+
+
+def _listen(settings: Settings, api: str) -> socket.socket:
+    has_tls = settings.listen.certificate is not None
+    refuse_open_listening(split(api)[0], tls=has_tls, allow_plain_http=settings.api.allow_plain_http)
+    return listen(api, setting="--api")
+
+
+def _run(
+    data: DataDirectory,
+    settings: Settings,
+    listener: socket.socket,
+    gateway: socket.socket,
+    *,
+    is_first: bool,
+) -> None:
+    url = first_start.api_url(settings, address_of(listener))
+    if is_first:
+        first_start.finish(data, settings, url)
+    CloudsFile(data.clouds_file).point_to(url)
+    write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
+    plane = ControlPlane(data, settings)
+    web = Web(
+        [
+            Served(plane.api, listener, settings.listen.certificate, settings.listen.private_key),
+            Served(plane.gateway.app, gateway),
+        ]
+    )
+    _serve(plane, web, lambda: _announce(data, plane, url, is_first=is_first))
+    print("stopped; agents and databases keep running, `muniment down` stops them", flush=True)
+
+
+def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:
+    """Run until a signal asks for the end."""
+    asked = threading.Event()
+
+    def ask(number: int, _frame: object) -> None:
+        asked.set()
+        signal.signal(number, signal.SIG_DFL)  # whoever asks twice means it
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    try:
+        plane.start()
+        web.start()
+        announce()
+        while not asked.wait(_WATCH_S):
+            if not web.is_running:
+                raise Failure(f"the HTTP servers ended: {web.failure or 'see the log'}")
+    finally:
+        plane.gateway.close()
+        web.stop()
+        plane.stop()
+
+
+def _announce(data: DataDirectory, plane: ControlPlane, url: str, *, is_first: bool) -> None:
+    """What a person needs to go on, and `ready` for programs, as the last line."""
+    if is_first:
+        print(f"data directory  {data.root}")
+        print(f"accounts        demo and admin; their passwords are in {data.clouds_file}")
+        print(f"key             {data.key_file}")
+        print("                without this file no backup opens: keep a copy on another machine,")
+        print(f"                `muniment keys export --data {data.root} FILE` makes one")
+        for line in plane.remarks():
+            print(f"note            {line}")
+    print(f"export OS_CLIENT_CONFIG_FILE={data.clouds_file} OS_CLOUD={TENANT_CLOUD}")
+    print(f"ready {url}", flush=True)

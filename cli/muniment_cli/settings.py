@@ -1,0 +1,77 @@
+"""The settings file of an installation, as a whole."""
+
+from typing import Annotated
+
+import msgspec
+
+from muniment.cloud.local.settings import LocalCloudSettings
+from muniment_api.settings import ApiSettings
+
+__all__ = ["AgentSettings", "BackupSettings", "ListenSettings", "Settings", "first_settings_text"]
+
+HostPort = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
+Path = Annotated[str, msgspec.Meta(pattern=r"^/")]
+
+
+class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we listen: for tenants, and for the agents of this machine."""
+
+    api: HostPort = "127.0.0.1:8779"
+    gateway: HostPort = "127.0.0.1:8778"
+    certificate: Path | None = None
+    """A PEM file; with it and `private_key` the API speaks TLS."""
+    private_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("certificate and private_key are given together or not at all")
+
+
+class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where backups lie; by default below the data directory. Another disk is wiser."""
+
+    directory: Path | None = None
+
+
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What agents run on: the interpreter of an environment that holds the guest's packages."""
+
+    python: Path | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every section."""
+
+    listen: ListenSettings = ListenSettings()
+    backups: BackupSettings = BackupSettings()
+    api: ApiSettings = ApiSettings()
+    local: LocalCloudSettings = LocalCloudSettings()
+    agent: AgentSettings = AgentSettings()
+
+
+_FIRST = """\
+# Settings of this installation, read when `muniment up` starts. An environment variable overrides a key:
+# MUNIMENT_LISTEN_API=127.0.0.1:9000 stands for `api` in [listen]. Unknown keys are errors.
+
+[listen]
+# Where tenants reach the REST API, and where the agents of this machine reach the gateway.
+api = {api}
+gateway = {gateway}
+
+[backups]
+# Where backups lie. Without it: in the data directory.
+{backups}
+"""
+
+
+def first_settings_text(*, api: str, gateway: str, backups: str | None) -> str:
+    """The file that a first start writes."""
+    where = (
+        '# directory = "/mnt/other-disk/muniment"' if backups is None else f"directory = {_quoted(backups)}"
+    )
+    return _FIRST.format(api=_quoted(api), gateway=_quoted(gateway), backups=where)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's form is one."""
+    return msgspec.json.encode(text).decode()
