@@ -1,0 +1,79 @@
+"""Backups, as Trove shows them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from muniment.domain.backup import BACKUP, Backup, BackupRequested, BackupStatus
+from muniment_projections.collection import Collection
+from muniment_projections.documents import encode, gigabytes, timestamp
+from muniment_projections.projection import Projection
+from muniment_projections.read_model import ReadModel
+from muniment_projections.row import Row, RowTable, View, microseconds
+
+__all__ = ["TABLE", "BackupProjection", "Backups"]
+
+TABLE = RowTable(name="backups", views=(View.DETAIL,), facets=("instance_id", "datastore"))
+
+
+class BackupProjection(Projection[Backup]):
+    """One row for each backup that is not deleted, also after its instance is."""
+
+    KIND = "backup"
+    FORM = 1
+    TABLES = (TABLE,)
+    BIRTHS = (BackupRequested,)
+    aggregate = BACKUP
+    state_type = Backup
+
+    def rows(self, state: Backup) -> Sequence[Row]:
+        """The backup, until it is deleted."""
+        if self.is_over(state):
+            return ()
+        return (
+            Row(
+                table=TABLE.name,
+                key=str(state.id),
+                project_id=state.project_id,
+                created_us=microseconds(state.created_at),
+                facets={"instance_id": str(state.instance_id), "datastore": state.datastore.datastore},
+                documents={View.DETAIL: encode(_document(state))},
+            ),
+        )
+
+    def instance_of(self, state: Backup) -> UUID | None:
+        """The instance that it was taken of."""
+        return state.instance_id
+
+    def is_over(self, state: Backup) -> bool:
+        """Nothing follows the deletion."""
+        return state.status is BackupStatus.DELETED
+
+
+class Backups(Collection):
+    """The backups of a project, or of all; facets `instance_id` and `datastore` (its name)."""
+
+    def __init__(self, read_model: ReadModel) -> None:
+        """Read from `read_model`."""
+        super().__init__(read_model, TABLE)
+
+
+def _document(s: Backup) -> dict[str, object]:
+    done = s.completed
+    return {
+        "id": s.id,
+        "name": s.name,
+        "description": s.description,
+        "locationRef": None if done is None else done.location,
+        "instance_id": s.instance_id,
+        "created": timestamp(s.created_at),
+        "updated": timestamp(s.updated_at),
+        "size": None if done is None else gigabytes(done.plain_bytes),
+        "status": s.status.value,
+        "parent_id": s.parent_id,
+        "project_id": s.project_id,
+        "datastore": {
+            "type": s.datastore.datastore,
+            "version": s.datastore.name,
+            "version_id": s.datastore.version_id,
+        },
+    }
