@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["GENESIS", "BrokenChain", "StoredRow", "digest", "verify_row", "verify_stream"]
+__all__ = ["GENESIS", "BrokenChain", "StoredRow", "digest", "verify_link", "verify_row", "verify_stream"]
 
 GENESIS = bytes(32)
 """What the first event of a stream has for its predecessor's digest."""
@@ -46,7 +46,7 @@ def digest(previous: bytes, stream_id: UUID, version: int, topic: str, body: byt
     header = b"%b%b%b%b" % (
         previous,
         stream_id.bytes,
-        version.to_bytes(8, "big"),
+        version.to_bytes(8, "big", signed=True),
         len(name).to_bytes(4, "big"),
     )
     return hashlib.sha256(header + name + body).digest()
@@ -62,19 +62,6 @@ def verify_row(row: StoredRow) -> None:
         raise BrokenChain(row, "was altered")
 
 
-def verify_stream(rows: Sequence[StoredRow], *, after: StoredRow | None = None) -> None:
-    """Check consecutive events of one stream: from its first, or from the one behind `after`.
-
-    Raises:
-        BrokenChain: at the first that does not follow from its predecessor.
-    """
-    before = after
-    for row in rows:
-        verify_link(row, before)
-        verify_row(row)
-        before = row
-
-
 def verify_link(row: StoredRow, before: StoredRow | None) -> None:
     """Check that an event follows `before`, or begins its stream.
 
@@ -88,3 +75,16 @@ def verify_link(row: StoredRow, before: StoredRow | None) -> None:
         raise BrokenChain(row, "does not follow from its predecessor")
     if row.position <= position:
         raise BrokenChain(row, f"stands before its predecessor, which is at position {position}")
+
+
+def verify_stream(rows: Sequence[StoredRow]) -> None:
+    """Check the events of one stream, from its first.
+
+    Raises:
+        BrokenChain: at the first that does not follow from its predecessor.
+    """
+    before = None
+    for row in rows:
+        verify_link(row, before)
+        verify_row(row)
+        before = row

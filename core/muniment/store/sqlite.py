@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import Notification, StoredEvent
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    Notification,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -156,6 +162,8 @@ def faults() -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise Conflict(str(error)) from error
+    except (PersistenceError, ConnectionPoolClosedError) as error:
+        raise Fault("store", f"SQLite: {error}", retryable=isinstance(error, OperationalError)) from error
     except sqlite3.Error as error:
         raise Fault(
             "store", f"SQLite: {error}", retryable=isinstance(error, sqlite3.OperationalError)
