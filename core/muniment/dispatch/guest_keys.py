@@ -67,6 +67,10 @@ class GuestKeys:
         """
         return self._unwrapped(reader, _ROOT, instance_id, key_epoch)
 
+    def is_known(self, reader: Reader, instance_id: UUID, key_epoch: int) -> bool:
+        """Whether there is a root key of that epoch."""
+        return reader.key(_ROOT, str(instance_id), key_epoch) is not None
+
     def newest_epoch(self, reader: Reader, instance_id: UUID) -> int | None:
         """The key epoch to seal under; None before the guest has enrolled."""
         rows = reader.keys(_ROOT, str(instance_id))

@@ -7,6 +7,7 @@ import msgspec
 
 __all__ = [
     "BINARY",
+    "DOWNLINK_BYTES_MAX",
     "ENROL_PATH",
     "WAIT_S_MAX",
     "Downlink",
@@ -18,14 +19,20 @@ __all__ = [
 
 BINARY: Final = "application/octet-stream"
 ENROL_PATH: Final = "/v1/enrolments"
+DOWNLINK_BYTES_MAX: Final = 4 * 1024 * 1024
+"""The largest answer to a poll."""
 WAIT_S_MAX: Final = 25.0
 """How long the gateway lets a request wait: shorter than what proxies and firewalls give an idle connection."""
 
 
 class Downlink(msgspec.Struct, frozen=True):
-    """The answer to a poll. Asking with `after=cursor` next time says that these were dealt with."""
+    """The answer to a poll. Asking with `after=cursor` next time says that these were dealt with.
 
-    cursor: int
+    The cursor is opaque to the guest. It names the last envelope and not just its number, so that a gateway whose
+    numbers began anew, restored from a backup, does not take it for a confirmation of what the guest never saw.
+    """
+
+    cursor: str
     envelopes: list[bytes]
 
 
