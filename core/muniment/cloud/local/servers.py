@@ -82,7 +82,8 @@ class Servers:
         def prepare(aside: Path, final: Path) -> None:
             for name in ("state", "log"):
                 (aside / name).mkdir(mode=0o700)
-            (aside / "mount").mkdir(mode=0o755)
+            (aside / "mount").mkdir()
+            (aside / "mount").chmod(0o711)
             write_durably(aside / "token", recipe.seed.token.reveal())
             config = self._config(record, recipe, volume, port, final)
             write_durably(aside / "config.json", encode_server_config(config))
@@ -93,6 +94,8 @@ class Servers:
 
     def tend(self) -> None:
         """Start agents that should run and do not, finish removals that were interrupted; called again and again."""
+        for gone in [server_id for server_id in self._starts if self.shelf.get(server_id) is None]:
+            self._reap(gone)
         for record in self.shelf.all():
             if record.deleting:
                 self.remove(record)
@@ -192,7 +195,8 @@ class Servers:
 
     def _start(self, record: ServerRecord, *, failures: int) -> None:
         folder = self.shelf.path(record.id)
-        self._layout.run.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self._layout.run.mkdir(parents=True, exist_ok=True)  # somebody may have tidied it away
+        self._layout.run.chmod(0o711 if os.geteuid() == 0 else 0o700)
         with (folder / "log" / _OUTPUT).open("ab") as output:
             process = subprocess.Popen(
                 [str(self._python), "-m", "muniment_guest.main", "--config", str(folder / "config.json")],

@@ -1,0 +1,47 @@
+"""The clouds that the contract is tried on."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.agent_stand_in import install_stand_in
+
+from muniment.clock import SystemClock
+from muniment.cloud.cloud import Cloud
+from muniment.cloud.local.cloud import LocalCloud
+from muniment.cloud.local.layout import Layout
+from muniment.cloud.local.settings import LocalCloudSettings
+from muniment.cloud.recipes import Kind
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A short directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mc-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def local_cloud(place: Path) -> Iterator[LocalCloud]:
+    """The cloud of this machine, volumes as directories, with a stand-in for the agent."""
+    layout = Layout(root=place / "cloud", run=place / "run", gateway_file=place / "gateway")
+    cloud = LocalCloud(
+        layout,
+        LocalCloudSettings(),
+        SystemClock(),
+        agent_python=install_stand_in(place),
+        why_no_images=lambda folder: "directories are enough here",
+    )
+    yield cloud
+    for server in cloud.tagged():
+        if server.kind is Kind.SERVER:
+            cloud.delete(Kind.SERVER, server.id)
+    cloud.tend()
+
+
+@pytest.fixture(params=["local"])
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """Every cloud that there is."""
+    found: Cloud = request.getfixturevalue(f"{request.param}_cloud")
+    return found
