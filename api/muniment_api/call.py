@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote
 
+import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
@@ -15,6 +16,7 @@ from muniment_api.bodies import decode
 from muniment_api.services import Services
 from muniment_api.settings import ApiSettings
 from muniment_api.urls import base_url
+from muniment_projections.documents import Site
 
 __all__ = ["Call"]
 
@@ -36,6 +38,11 @@ class Call:
     def base_url(self) -> str:
         """Where links begin: scheme, host and port."""
         return base_url(self.request, self.settings)
+
+    @property
+    def site(self) -> Site:
+        """Where the request came in: what fills the links of ready-made documents."""
+        return Site(self.base_url, self.caller.project_id)
 
     @property
     def query(self) -> QueryParams:
@@ -61,6 +68,14 @@ class Call:
             return unquote(self.request.path_params[name], errors="strict")
         except UnicodeDecodeError as error:
             raise Refused("not-found", "The resource could not be found.", status=404) from error
+
+    def filled(self, document: bytes) -> msgspec.Raw:
+        """A ready-made document with this request's links, to be put into an answer."""
+        return msgspec.Raw(self.site.fill(document))
+
+    def filled_list(self, documents: list[bytes]) -> msgspec.Raw:
+        """A JSON array of ready-made documents with this request's links."""
+        return msgspec.Raw(self.site.fill_list(documents))
 
     def body(self, kind: type[T]) -> T:
         """The request's JSON body; raises as `bodies.decode`."""

@@ -13,6 +13,7 @@ from starlette.types import ExceptionHandler
 
 from muniment.domain.refused import Refused
 from muniment.fault import Fault
+from muniment.store.conflict import NotSaved
 from muniment_api.responses import JsonResponse
 
 __all__ = ["FAULT_KEYS", "Render", "fault_handlers", "trove_fault", "unexpected"]
@@ -67,7 +68,13 @@ def fault_handlers(render: Render) -> dict[type[Exception], ExceptionHandler]:
         assert isinstance(error, Fault)
         return _world_failed(request, error, render)
 
-    return {Refused: refused, HTTPException: refused_by_starlette, Fault: failed}
+    def overtaken(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NotSaved)
+        log.warning("request met other writers", reason=str(error))
+        message = "Others are changing this at the moment; nothing was done, try again."
+        return render(request, 503, message, {"Retry-After": "1"})
+
+    return {Refused: refused, HTTPException: refused_by_starlette, Fault: failed, NotSaved: overtaken}
 
 
 def unexpected(request: Request, error: Exception, render: Render = trove_fault) -> Response:

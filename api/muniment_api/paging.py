@@ -54,8 +54,13 @@ def page_of(query: QueryParams, *, size: int, size_max: int | None = None) -> Pa
     return Page(limit, marker)
 
 
-def listing(call: Call, collection: str, items: Sequence[object], next_marker: str | None) -> JsonResponse:
-    """A list answer. With a `next_marker` it links to the next page, under Trove's key and under gophercloud's."""
+def listing(
+    call: Call, collection: str, items: Sequence[object] | msgspec.Raw, next_marker: str | None
+) -> JsonResponse:
+    """A list answer; `items` may be JSON already.
+
+    With a `next_marker` it links to the next page, under Trove's key and under gophercloud's.
+    """
     body: dict[str, object] = {collection: items}
     if next_marker is not None:
         links = [{"rel": "next", "href": _next_href(call, next_marker)}]

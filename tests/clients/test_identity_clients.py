@@ -12,6 +12,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 from openstack.exceptions import SDKException
+from openstack.identity.v3._proxy import Proxy as IdentityV3
 from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
 from tests.uvicorn_server import served
 
@@ -183,12 +184,16 @@ def test_sdk_logs_in_however_it_is_configured(clients: Clients, cloud: str) -> N
 def test_sdk_finds_projects_and_services(clients: Clients) -> None:
     """The SDK finds a project by name, the database service in the catalogue, and its version without a token."""
     with clients.sdk("red") as connection:
-        found = connection.identity.find_project("blue")
+        identity = connection.identity
+        assert isinstance(identity, IdentityV3)
+        found = identity.find_project("blue")
         assert found is not None
         assert found.id == BLUE.id
-        assert connection.identity.find_project("office") is None
+        assert identity.find_project("office") is None
         assert connection.has_service("database")
-        assert connection.database.get_endpoint_data().url == f"{clients.url}/v1.0/{RED.id}"
+        database = connection.database.get_endpoint_data()
+        assert database is not None
+        assert database.url == f"{clients.url}/v1.0/{RED.id}"
 
 
 def test_sdk_changes_to_another_project(clients: Clients) -> None:

@@ -1,0 +1,25 @@
+"""What the tests of the API share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.rest_world import RestWorld, rest_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[RestWorld]:
+    """A fresh API over an empty ledger, for tests that write."""
+    with rest_world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def settled_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestWorld]:
+    """One API for all tests of a file that only read: PostgreSQL with an active and an inactive version, and a
+    datastore without an active one."""
+    with rest_world(tmp_path_factory.mktemp("world")) as made:
+        made.register("postgresql", "18", number="18.6", default=True)
+        made.register("postgresql", "17", number="17.2", active=False)
+        made.register("retired", "1", number="1.0", active=False)
+        yield made

@@ -1,0 +1,120 @@
+"""A whole API in this process: users, a ledger in memory, read models that follow it, and clients for it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from tests.accounts import CHEAP, OFFICE, RED, users_file
+from tests.asgi import AsgiClient
+from tests.ledgers import ledger_on
+
+from muniment.clock import ManualClock
+from muniment.cloud.recipes import Flavor
+from muniment.domain.datastore import (
+    DATASTORE,
+    SYSTEM_PROJECT,
+    DatastoreVersion,
+    datastore_id,
+    register_version,
+    version_id,
+)
+from muniment.domain.event import About
+from muniment.store.ledger import Ledger
+from muniment.store.memory import open_memory
+from muniment_api.app import create_app
+from muniment_api.auth.embedded import EmbeddedIdentity
+from muniment_api.auth.keystone_v3 import keystone_app
+from muniment_api.auth.logins import Logins
+from muniment_api.services import Services
+from muniment_api.settings import ApiSettings
+from muniment_projections.catalogue import CATALOGUE
+from muniment_projections.projector import Projector
+from muniment_projections.read_model import ReadModel
+from muniment_projections.waiting import Arrivals
+
+FLAVORS = (
+    Flavor(id="1", name="d1.small", ram_mib=512, vcpus=1),
+    Flavor(id="c7-large", name="d1.large", ram_mib=4096, vcpus=2, disk_gib=5),
+)
+HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
+
+
+class RestWorld:
+    """The application and what is behind it; requests go below the caller's own project unless they say otherwise."""
+
+    def __init__(self, folder: Path, read_model: ReadModel) -> None:
+        self.clock = ManualClock()
+        self.ledger: Ledger = ledger_on(open_memory(), self.clock)
+        self.arrivals = Arrivals(read_model)
+        self.projector = Projector(self.ledger.log, read_model, arrivals=self.arrivals)
+        self.services = Services(
+            ledger=self.ledger, read_model=read_model, arrivals=self.arrivals, flavors=FLAVORS
+        )
+        users, settings = users_file(folder), ApiSettings()
+        identity = EmbeddedIdentity(users, self.clock, logins=Logins(users, self.clock, cost=CHEAP))
+        self.app = create_app(
+            identity=identity,
+            services=self.services,
+            settings=settings,
+            checks={},
+            identity_app=keystone_app(identity, settings),
+        )
+        self.http = AsgiClient(self.app)
+
+    def call(
+        self, method: str, path: str, *, user: str = "alice", project: str | None = None, json: object = None
+    ) -> httpx.Response:
+        """A request with HTTP Basic."""
+        basic = httpx.BasicAuth(user, f"{user}-secret")._auth_header
+        url = f"/v1.0/{project or HOME[user]}{path}"
+        return self.http.request(method, url, headers={"Authorization": basic}, json=json)
+
+    def register(
+        self, datastore: str, name: str, *, number: str, active: bool = True, default: bool = False
+    ) -> None:
+        """Make a datastore version known."""
+        version = DatastoreVersion(
+            id=version_id(datastore, name),
+            name=name,
+            number=number,
+            driver=datastore,
+            driver_version="1",
+            image=None,
+            image_digest=None,
+            active=active,
+        )
+        about = About(project_id=SYSTEM_PROJECT, actor="test")
+        self.ledger.command(
+            DATASTORE,
+            datastore_id(datastore),
+            lambda state: register_version(state, datastore, version, default=default),
+            about,
+        )
+        assert self.arrivals.wait_for(self.ledger.log.head(), 10)
+
+
+@contextmanager
+def rest_world(folder: Path) -> Iterator[RestWorld]:
+    """An API whose projector runs beside it."""
+    read_model = ReadModel.open(folder / "read.db", CATALOGUE)
+    world = RestWorld(folder, read_model)
+    ended = threading.Event()
+
+    def project() -> None:
+        while not ended.is_set():
+            if world.projector.run_once() == 0:
+                world.ledger.log.wait(world.projector.position, 0.05)
+
+    thread = threading.Thread(target=project)
+    thread.start()
+    try:
+        with world.http:
+            yield world
+    finally:
+        ended.set()
+        thread.join(10)
+        assert not thread.is_alive()
+        world.ledger.close()
+        read_model.close()
