@@ -177,11 +177,14 @@ def open_sqlite(path: Path) -> SQLiteRecorder:
         Fault: it cannot be opened, is no database, or is one of another release's schema.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only a file that is new is opened here: closing a second descriptor of a database that this process uses
+        # would drop the locks of all its connections.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
-        raise Fault(
-            "store", f"{path}: the database cannot be opened: {error.strerror}", retryable=False
-        ) from error
+        reason = f"{path}: the database cannot be made: {error.strerror}"
+        raise Fault("store", reason, retryable=False) from error
     datastore = _FileDatastore(path)
     prepare(datastore, str(path))
     return SQLiteRecorder(datastore)
@@ -193,18 +196,32 @@ def prepare(datastore: SQLiteDatastore, name: str) -> None:
     Raises:
         Fault: the tables are of another schema version.
     """
-    with datastore.transaction(commit=True) as cursor:
-        tx = Transaction(cursor, now_s=0)
-        if tx.row("SELECT name FROM sqlite_master WHERE name = 'schema_version'") is None:
-            for statement in TABLES:
-                tx.run(statement)
-            tx.run("INSERT INTO schema_version (version) VALUES (:version)", {"version": SCHEMA_VERSION})
-        row = tx.row("SELECT version FROM schema_version")
-    found = row["version"] if row else None
+    with datastore.transaction(commit=False) as cursor:
+        found = _schema_version(Transaction(cursor, now_s=0))
+    if found is None:
+        with datastore.transaction(commit=True) as cursor:
+            found = _make_schema(Transaction(cursor, now_s=0))
     if found != SCHEMA_VERSION:
         raise Fault(
             "store", f"{name}: schema version {found}; this release reads {SCHEMA_VERSION}", retryable=False
         )
+
+
+def _schema_version(tx: Transaction) -> int | None:
+    if tx.row("SELECT name FROM sqlite_master WHERE name = 'schema_version'") is None:
+        return None
+    row = tx.row("SELECT version FROM schema_version")
+    return row["version"] if row else -1
+
+
+def _make_schema(tx: Transaction) -> int:
+    # Another process may have made it between the look and the lock.
+    if (found := _schema_version(tx)) is not None:
+        return found
+    for statement in TABLES:
+        tx.run(statement)
+    tx.run("INSERT INTO schema_version (version) VALUES (:version)", {"version": SCHEMA_VERSION})
+    return SCHEMA_VERSION
 
 
 def _notification(row: StoredRow) -> Notification:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.ledgers import ledger_on
 
 from muniment.clock import ManualClock
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
 from muniment.store.sqlite import SQLiteRecorder, open_sqlite
-from tests.ledgers import ledger_on
 
 _OPENERS: dict[str, Callable[[Path], SQLiteRecorder]] = {
     "memory": lambda _: open_memory(),

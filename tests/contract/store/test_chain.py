@@ -3,13 +3,13 @@
 from uuid import UUID, uuid4
 
 import pytest
+from tests.drawers import DRAWER, moved, opened
+from tests.ledgers import ABOUT, altering
 
 from muniment.store.chain import GENESIS, BrokenChain, digest
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
 from muniment.store.verify import verify_log
-from tests.drawers import DRAWER, moved, opened
-from tests.ledgers import ABOUT, altering
 
 DRAWER_ID = UUID(int=1)
 OTHER_ID = UUID(int=2)

@@ -4,12 +4,12 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from tests.ledgers import ABOUT
 
 from muniment.store.conflict import Conflict, InstanceBusy
 from muniment.store.ledger import Ledger
 from muniment.store.state import OutboxRow
 from muniment.store.writes import AddOutbox, CloseCommand, Heard, MarkSent, OpenCommand, WithdrawOutbox
-from tests.ledgers import ABOUT
 
 INSTANCE = UUID(int=7)
 

@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
+from tests.ledgers import ABOUT
 
 from muniment.clock import ManualClock, seconds
 from muniment.domain.refused import Refused
@@ -23,7 +24,6 @@ from muniment.store.writes import (
     TakeInbox,
     TakeReply,
 )
-from tests.ledgers import ABOUT
 
 INSTANCE = UUID(int=7)
 

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
+from tests.drawers import DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
+from tests.ledgers import ABOUT, altering
 
 from muniment.fault import Fault
 from muniment.store.chain import GENESIS, digest
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
-from tests.drawers import DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
-from tests.ledgers import ABOUT, altering
 
 
 def test_an_empty_log_has_head_zero(ledger: Ledger) -> None:

@@ -5,6 +5,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from tests.drawers import DRAWER, DrawerOpened, Slip, moved, opened
+from tests.ledgers import ABOUT, altering, ledger_on
 
 from muniment.domain.event import ERASED, About, Event
 from muniment.fault import Fault
@@ -14,8 +16,6 @@ from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
 from muniment.store.verify import verify_log
 from muniment.store.writes import DeleteKey
-from tests.drawers import DRAWER, DrawerOpened, Slip, moved, opened
-from tests.ledgers import ABOUT, altering, ledger_on
 
 ERASE = DeleteKey(PROJECT_KEY, "project-1")
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
+from tests.ledgers import ABOUT, ledger_on
 
 from muniment.clock import ManualClock, seconds
 from muniment.store.conflict import ClaimLost, Conflict
@@ -24,7 +25,6 @@ from muniment.store.writes import (
     UseSignals,
     Write,
 )
-from tests.ledgers import ABOUT, ledger_on
 
 LEASE_S = 60.0
 

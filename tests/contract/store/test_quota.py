@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
+from tests.ledgers import ABOUT, ledger_on
 
 from muniment.domain.refused import Refused
 from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
 from muniment.store.writes import CommitReservation, ReleaseReservation, ReleaseSubject, Reserve
-from tests.ledgers import ABOUT, ledger_on
 
 PROJECT = "project-1"
 LIMITS = {"instances": 2, "volumes": 10, "ram": -1}

@@ -3,7 +3,10 @@
 from typing import cast
 from uuid import uuid4
 
+import msgspec
 import pytest
+from tests.drawers import DRAWER, Drawer, moved, opened
+from tests.ledgers import ABOUT, LosingRecorder, ledger_on
 
 from muniment.clock import ManualClock, moment, seconds
 from muniment.domain.event import About, Event
@@ -13,8 +16,6 @@ from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
 from muniment.store.writes import Enqueue, Reserve
-from tests.drawers import DRAWER, Drawer, moved, opened
-from tests.ledgers import ABOUT, LosingRecorder, ledger_on
 
 
 def test_a_saved_stream_is_loaded_as_it_was_decided(ledger: Ledger) -> None:
@@ -167,7 +168,7 @@ def test_a_foreign_event_at_the_same_version_is_a_conflict(ledger: Ledger) -> No
     (stored,) = ledger.save([opened(uuid4())], ABOUT).events
     foreign = opened(drawer)
     with pytest.raises(Conflict):
-        ledger.save([type(foreign)(**{**_fields(foreign), "event_id": stored.event_id})], ABOUT)
+        ledger.save([msgspec.structs.replace(foreign, event_id=stored.event_id)], ABOUT)
 
 
 def test_a_save_whose_acknowledgement_was_lost_can_be_tried_again(recorder: SQLiteRecorder) -> None:
@@ -233,7 +234,7 @@ def test_command_takes_events_with_writes(ledger: Ledger) -> None:
 def test_an_event_of_another_project_keeps_its_project(ledger: Ledger) -> None:
     """Authorship fills only what an event leaves open."""
     drawer = uuid4()
-    theirs = type(opened(drawer))(**{**_fields(opened(drawer)), "project_id": "project-2"})
+    theirs = msgspec.structs.replace(opened(drawer), project_id="project-2")
     (stored,) = ledger.save([theirs], About(project_id="project-1", actor="taskmanager")).events
     assert (stored.project_id, stored.actor) == ("project-2", "taskmanager")
 
@@ -243,7 +244,3 @@ def test_saving_inside_of_a_read_is_a_bug(ledger: Ledger) -> None:
     with ledger.reading(), pytest.raises(AssertionError):
         ledger.save([opened(uuid4())], ABOUT)
     assert ledger.save([opened(uuid4())], ABOUT).position == 1
-
-
-def _fields(event: Event) -> dict[str, object]:
-    return {name: getattr(event, name) for name in event.__struct_fields__}

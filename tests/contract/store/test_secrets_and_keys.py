@@ -2,11 +2,12 @@
 
 from uuid import uuid4
 
+from tests.ledgers import ABOUT
+
 from muniment.clock import ManualClock, seconds
 from muniment.store.ledger import Ledger
 from muniment.store.state import KeyRow, SecretRow
 from muniment.store.writes import DeleteKey, DeleteSecrets, Prune, PutKey, PutSecret
-from tests.ledgers import ABOUT
 
 
 def test_a_secret_is_found_by_its_reference(ledger: Ledger) -> None:
