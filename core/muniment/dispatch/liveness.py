@@ -32,23 +32,34 @@ class Liveness:
         self._silent_s = silent_s
         self._looked_up_to_s = 0.0
         """Everybody last heard of before this moment has been looked at: a scan reads only who crossed the line since."""
+        self._listening_since_s: float | None = None
+        self._last_run_s = 0.0
 
     def run_once(self) -> int:
         """Record who is lost; how many were.
 
-        Nobody is while letters have waited for longer than a beat: then it is we who do not listen, and an outage of
-        ours must not become a false alarm about every guest.
+        Nobody is before we have listened, without a gap, for as long as a guest may be silent: an outage of ours must
+        not become a false alarm about every guest.
         """
         now_s = seconds(self._clock.now())
         before_s = now_s - self._silent_s
         with self._ledger.reading() as reader:
             waiting = reader.inbox(1)
-            if waiting and waiting[0].at_s < now_s - _BEAT_S:
-                return 0
+            is_behind = bool(waiting) and waiting[0].at_s < now_s - _BEAT_S
             silent = reader.last_heard(self._looked_up_to_s, before_s)
+        if not self._has_listened(now_s, is_behind):
+            return 0
         lost = sum([self._lose(instance_id, before_s) for instance_id in silent])
         self._looked_up_to_s = max(self._looked_up_to_s, before_s)
         return lost
+
+    def _has_listened(self, now_s: float, is_behind: bool) -> bool:
+        """Whether this process runs, and letters were read, without a gap for long enough."""
+        paused = now_s - self._last_run_s > _BEAT_S
+        self._last_run_s = now_s
+        if self._listening_since_s is None or paused or is_behind:
+            self._listening_since_s = now_s
+        return now_s - self._listening_since_s >= self._silent_s
 
     def _lose(self, instance_id: UUID, before_s: float) -> bool:
         """Record one; False when it is lost already, going away, or was heard of meanwhile."""
