@@ -1,0 +1,1 @@
+"""Where an engine runs: as processes of this machine, later in containers."""
