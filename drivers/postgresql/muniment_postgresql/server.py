@@ -1,0 +1,113 @@
+"""The engine's main process: how it is started, waited for and stopped."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from muniment.contract.errors import Code, OpFailed
+from muniment.contract.guest import Host
+from muniment.contract.messages import Health, HealthState
+from muniment_postgresql import access, configuration, health
+from muniment_postgresql.files import read_untrusted
+from muniment_postgresql.programs import Programs
+
+__all__ = ["start", "stop"]
+
+_SOCKET_PATH_BYTES_MAX = 107
+_POLL_S = 0.03
+
+
+def start(
+    host: Host, programs: Programs, *, limit_s: float, waiting: Callable[[float], None] = lambda seconds: None
+) -> Health:
+    """Start the engine where it does not run, and wait until it answers SQL.
+
+    `waiting` is called with the seconds waited so far, about once a second.
+
+    Raises:
+        OpFailed: it exits while starting, or does not answer within the limit.
+    """
+    _check_socket_path(host)
+    if not host.runtime.server().running:
+        access.write_access_rules(host)
+        _forget_server_before_boot(host.data.outside / health.POSTMASTER_FILE)
+        host.runtime.start_server(_argv(host, programs))
+    return _wait_until_healthy(host, limit_s, waiting)
+
+
+def stop(host: Host, grace_s: float) -> Health:
+    """Roll open transactions back, flush, exit; past the grace it is killed and recovers at the next start."""
+    host.runtime.stop_server(signal=signal.SIGINT, grace_s=grace_s)
+    if host.runtime.server().running:
+        raise OpFailed(Code.TIMEOUT, "the engine did not exit", retryable=True)
+    return Health(state=HealthState.STOPPED)
+
+
+def _argv(host: Host, programs: Programs) -> list[str]:
+    config = host.config.inside
+    settings = {
+        "config_file": config / configuration.MAIN_FILE,
+        "hba_file": config / access.HBA_FILE,
+        "ident_file": config / access.IDENT_FILE,
+        "unix_socket_directories": host.run.inside,
+        "listen_addresses": host.address,
+        "port": host.port,
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    return [programs.path("postgres"), "-D", str(host.data.inside), *options]
+
+
+def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], None]) -> Health:
+    began = time.monotonic()
+    told_s = 0.0
+    while True:
+        found = health.probe(host)
+        waited_s = time.monotonic() - began
+        if found.state is HealthState.HEALTHY and not found.read_only:
+            return found
+        state = host.runtime.server()
+        if not state.running:
+            code = "an unknown code" if state.exit_code is None else f"code {state.exit_code}"
+            raise OpFailed(
+                Code.DB_REFUSED, f"the engine exited with {code} while it started; its log says why"
+            )
+        if waited_s >= limit_s:
+            raise OpFailed(
+                Code.TIMEOUT,
+                f"the engine did not answer SQL within {limit_s:.0f} s: {found.detail}",
+                retryable=True,
+            )
+        if waited_s - told_s >= 1:
+            told_s = waited_s
+            waiting(waited_s)
+        time.sleep(_POLL_S)
+
+
+def _check_socket_path(host: Host) -> None:
+    path = f"{host.run.inside}/.s.PGSQL.{host.port}"
+    if len(path.encode()) > _SOCKET_PATH_BYTES_MAX:
+        raise OpFailed(
+            Code.PRECONDITION_FAILED,
+            f"the socket path {path} is longer than {_SOCKET_PATH_BYTES_MAX} bytes; use a shorter run directory",
+        )
+
+
+def _forget_server_before_boot(postmaster: Path) -> None:
+    """Remove the engine's own pid file when the machine was booted after it was written.
+
+    The engine trusts a pid that is alive, and after a reboot the number may belong to another server of the same user.
+    Within one boot the file stays: it guards against processes of a killed server that still use the data.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        started_s = int(read_untrusted(postmaster).splitlines()[2])
+        if started_s < _booted_at_s():
+            postmaster.unlink()
+
+
+def _booted_at_s() -> int:
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith("btime "):
+            return int(line.split()[1])
+    return 0
