@@ -10,7 +10,7 @@ from tests.accounts import CHEAP, OFFICE, RED, users_file
 from tests.asgi import AsgiClient
 from tests.ledgers import ledger_on
 
-from muniment.clock import ManualClock
+from muniment.clock import Clock, ManualClock
 from muniment.cloud.recipes import Flavor
 from muniment.domain.datastore import (
     DATASTORE,
@@ -44,8 +44,8 @@ HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
 class RestWorld:
     """The application and what is behind it; requests go below the caller's own project unless they say otherwise."""
 
-    def __init__(self, folder: Path, read_model: ReadModel) -> None:
-        self.clock = ManualClock()
+    def __init__(self, folder: Path, read_model: ReadModel, clock: Clock) -> None:
+        self.clock = clock
         self.ledger: Ledger = ledger_on(open_memory(), self.clock)
         self.arrivals = Arrivals(read_model)
         self.projector = Projector(self.ledger.log, read_model, arrivals=self.arrivals)
@@ -96,10 +96,13 @@ class RestWorld:
 
 
 @contextmanager
-def rest_world(folder: Path) -> Iterator[RestWorld]:
-    """An API whose projector runs beside it."""
+def rest_world(folder: Path, clock: Clock | None = None) -> Iterator[RestWorld]:
+    """An API whose projector runs beside it; its clock stands still unless another one is given.
+
+    Real clients need the machine's clock: a token that ended long ago by theirs is renewed before every request.
+    """
     read_model = ReadModel.open(folder / "read.db", CATALOGUE)
-    world = RestWorld(folder, read_model)
+    world = RestWorld(folder, read_model, clock or ManualClock())
     ended = threading.Event()
 
     def project() -> None:

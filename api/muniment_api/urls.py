@@ -23,4 +23,4 @@ def base_url(request: Request, settings: ApiSettings) -> str:
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         raise Refused("bad-host", "The Host header is missing or not a host.", status=400)
-    return f"{request.url.scheme}://{host}"
+    return f"{request.scope['scheme']}://{host}"

@@ -1,19 +1,12 @@
 """The ordinary OpenStack clients log in to the embedded identity over a real socket."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import openstack
 import pytest
-import yaml
-from openstack.connection import Connection
 from openstack.exceptions import SDKException
 from openstack.identity.v3._proxy import Proxy as IdentityV3
 from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
+from tests.openstack_clients import OpenStackClients
 from tests.uvicorn_server import served
 
 from muniment.clock import SystemClock
@@ -29,78 +22,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
 ]
 
-OPENSTACK = Path(sys.executable).parent / "openstack"
-
-
-class Clients:
-    """A served API, and clients configured for it by a clouds.yaml."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.folder = folder
-        names = {"username": "alice", "project_name": "red", "user_domain_name": "Default"}
-        clouds = {
-            "red": {**names, "project_domain_name": "Default"},
-            "by-ids": {"user_id": "u-alice", "project_id": BLUE.id},
-            "domain-id-as-name": {**names, "user_domain_name": "default", "project_domain_id": "default"},
-            "no-domain": {"username": "alice", "project_name": "red"},
-            "office": {
-                **names,
-                "username": "root",
-                "project_name": "office",
-                "project_domain_name": "Default",
-            },
-            "wrong": {**names, "password": "wrong", "project_domain_name": "Default"},
-        }
-        text = yaml.safe_dump({"clouds": {name: self._cloud(auth) for name, auth in clouds.items()}})
-        (folder / "clouds.yaml").write_text(text)
-
-    def _cloud(self, auth: dict[str, str]) -> dict[str, object]:
-        name = auth.get("username", "alice")
-        return {
-            "auth_type": "password",
-            "auth": {"auth_url": f"{self.url}/identity", "password": f"{name}-secret", **auth},
-            "region_name": "RegionOne",
-            "identity_api_version": "3",
-        }
-
-    def cli(self, cloud: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `openstack`."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "OS_CLIENT_CONFIG_FILE": str(self.folder / "clouds.yaml"),
-            "NO_PROXY": "127.0.0.1",
-        }
-        return subprocess.run(
-            [str(OPENSTACK), "--os-cloud", cloud, *arguments],
-            env=environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def told(self, cloud: str, *arguments: str) -> object:
-        """What `openstack … -f json` says."""
-        done = self.cli(cloud, *arguments, "-f", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def sdk(self, cloud: str) -> Connection:
-        """A connection of openstacksdk."""
-        config = openstack.config.OpenStackConfig(
-            config_files=[str(self.folder / "clouds.yaml")],
-            vendor_files=[],
-            secure_files=[],
-            load_envvars=False,
-        )
-        return Connection(config=config.get_one(cloud))
-
 
 @pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStackClients]:
     """One served API for all tests of this file."""
     folder = tmp_path_factory.mktemp("clients")
     users, clock, settings = users_file(folder), SystemClock(), ApiSettings()
@@ -114,10 +38,10 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
         routes=(),
     )
     with served(app) as url:
-        yield Clients(url, folder)
+        yield OpenStackClients(url, folder)
 
 
-def test_cli_issues_a_token(clients: Clients) -> None:
+def test_cli_issues_a_token(clients: OpenStackClients) -> None:
     """`openstack token issue` shows the token with its project and user."""
     told = clients.told("red", "token", "issue")
     assert isinstance(told, dict)
@@ -125,7 +49,7 @@ def test_cli_issues_a_token(clients: Clients) -> None:
     assert told["id"]
 
 
-def test_cli_lists_the_catalogue(clients: Clients) -> None:
+def test_cli_lists_the_catalogue(clients: OpenStackClients) -> None:
     """`openstack catalog list` shows both services at the address that was logged in to."""
     told = clients.told("red", "catalog", "list")
     assert isinstance(told, list)
@@ -133,7 +57,7 @@ def test_cli_lists_the_catalogue(clients: Clients) -> None:
     assert urls == {"identity": {f"{clients.url}/identity/v3"}, "database": {f"{clients.url}/v1.0/{RED.id}"}}
 
 
-def test_cli_lists_and_shows_projects(clients: Clients) -> None:
+def test_cli_lists_and_shows_projects(clients: OpenStackClients) -> None:
     """`project list` shows one's own projects, `project show` finds one by its name."""
     told = clients.told("red", "project", "list")
     shown = clients.told("red", "project", "show", "blue")
@@ -143,14 +67,14 @@ def test_cli_lists_and_shows_projects(clients: Clients) -> None:
     assert (shown["id"], shown["domain_id"]) == (BLUE.id, "default")
 
 
-def test_cli_shows_a_user_to_an_admin(clients: Clients) -> None:
+def test_cli_shows_a_user_to_an_admin(clients: OpenStackClients) -> None:
     """`user show NAME` works for an admin."""
     shown = clients.told("office", "user", "show", "rita")
     assert isinstance(shown, dict)
     assert shown["id"] == "u-rita"
 
 
-def test_cli_says_why_it_cannot_log_in(clients: Clients) -> None:
+def test_cli_says_why_it_cannot_log_in(clients: OpenStackClients) -> None:
     """A wrong password ends with one line of ours and an exit code."""
     done = clients.cli("wrong", "token", "issue")
     assert done.returncode == 1
@@ -158,7 +82,7 @@ def test_cli_says_why_it_cannot_log_in(clients: Clients) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_cli_revokes_a_token(clients: Clients) -> None:
+def test_cli_revokes_a_token(clients: OpenStackClients) -> None:
     """`token revoke` ends a token."""
     value = clients.sdk("red").session.get_token()
     assert value is not None
@@ -174,14 +98,14 @@ def test_cli_revokes_a_token(clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("cloud", ["red", "by-ids", "domain-id-as-name", "no-domain", "office"])
-def test_sdk_logs_in_however_it_is_configured(clients: Clients, cloud: str) -> None:
+def test_sdk_logs_in_however_it_is_configured(clients: OpenStackClients, cloud: str) -> None:
     """Names, ids, the domain's id for its name, and no domain at all lead to a token with a project."""
     with clients.sdk(cloud) as connection:
         assert connection.current_project_id in (RED.id, BLUE.id, OFFICE.id)
         assert connection.current_user_id is not None
 
 
-def test_sdk_finds_projects_and_services(clients: Clients) -> None:
+def test_sdk_finds_projects_and_services(clients: OpenStackClients) -> None:
     """The SDK finds a project by name, the database service in the catalogue, and its version without a token."""
     with clients.sdk("red") as connection:
         identity = connection.identity
@@ -196,13 +120,13 @@ def test_sdk_finds_projects_and_services(clients: Clients) -> None:
         assert database.url == f"{clients.url}/v1.0/{RED.id}"
 
 
-def test_sdk_changes_to_another_project(clients: Clients) -> None:
+def test_sdk_changes_to_another_project(clients: OpenStackClients) -> None:
     """`connect_as_project` logs in again for another of the user's projects."""
     with clients.sdk("red") as connection, connection.connect_as_project("blue") as other:
         assert other.current_project_id == BLUE.id
 
 
-def test_sdk_is_refused_a_wrong_password(clients: Clients) -> None:
+def test_sdk_is_refused_a_wrong_password(clients: OpenStackClients) -> None:
     """A wrong password is the SDK's own 401."""
     with clients.sdk("wrong") as connection, pytest.raises(SDKException, match="requires authentication"):
         connection.authorize()
