@@ -1,16 +1,24 @@
 """The settings file of an installation, as a whole."""
 
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from muniment.cloud.local.settings import LocalCloudSettings
+from muniment.settings import read_settings
 from muniment_api.settings import ApiSettings
+from muniment_cli.data_directory import DATA_VARIABLE
 
-__all__ = ["AgentSettings", "BackupSettings", "ListenSettings", "Settings", "first_settings_text"]
+__all__ = [
+    "AgentSettings", "BackupSettings", "ListenSettings", "Settings", "agent_python", "first_settings_text",
+    "load_settings",
+]  # fmt: skip
 
 HostPort = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
-Path = Annotated[str, msgspec.Meta(pattern=r"^/")]
+Absolute = Annotated[str, msgspec.Meta(pattern=r"^/")]
 
 
 class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,9 +26,9 @@ class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     api: HostPort = "127.0.0.1:8779"
     gateway: HostPort = "127.0.0.1:8778"
-    certificate: Path | None = None
+    certificate: Absolute | None = None
     """A PEM file; with it and `private_key` the API speaks TLS."""
-    private_key: Path | None = None
+    private_key: Absolute | None = None
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.private_key is None):
@@ -30,13 +38,13 @@ class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where backups lie; by default below the data directory. Another disk is wiser."""
 
-    directory: Path | None = None
+    directory: Absolute | None = None
 
 
 class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What agents run on: the interpreter of an environment that holds the guest's packages."""
 
-    python: Path | None = None
+    python: Absolute | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     local: LocalCloudSettings = LocalCloudSettings()
     agent: AgentSettings = AgentSettings()
 
+
+_OTHER_VARIABLES = frozenset({DATA_VARIABLE})
+"""Variables with our prefix that override no key."""
 
 _FIRST = """\
 # Settings of this installation, read when `muniment up` starts. An environment variable overrides a key:
@@ -62,6 +73,18 @@ gateway = {gateway}
 # Where backups lie. Without it: in the data directory.
 {backups}
 """
+
+
+def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
+    """The settings in force: the file's, overridden by the environment; raises Fault as `read_settings`."""
+    return read_settings(path, Settings, environment, other_names=_OTHER_VARIABLES)
+
+
+def agent_python(settings: Settings) -> Path:
+    """The interpreter of the agents' environment: as the settings say, else the one that was made beside our own."""
+    if settings.agent.python is not None:
+        return Path(settings.agent.python)
+    return Path(sys.prefix).parent / ".venv-guest" / "bin" / "python"
 
 
 def first_settings_text(*, api: str, gateway: str, backups: str | None) -> str:

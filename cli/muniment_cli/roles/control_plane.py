@@ -1,73 +1,87 @@
-"""The composition root: every role but the agent, put together in one process on SQLite and the local cloud."""
+"""The composition root: every role but the agent, put together in one process."""
 
 import os
-import sys
-from pathlib import Path
+import time
+from collections.abc import Callable
 
-from muniment.clock import SystemClock
-from muniment.cloud.local.cloud import LocalCloud
-from muniment.cloud.local.objects import FileObjectStore
+from muniment.dispatch.conductor import Conductor
 from muniment.dispatch.gateway_tables import GatewayTables
-from muniment.secrets.keys import KeyEncryptionKeys
-from muniment.secrets.personal import PersonalCipher
-from muniment.secrets.vault import Vault
-from muniment.store.ledger import Ledger
-from muniment.store.sqlite import open_sqlite
+from muniment.dispatch.liveness import Liveness
+from muniment.dispatch.mail import TableMail
+from muniment.dispatch.relay import Relay
+from muniment.domain.guest import SILENT_S
+from muniment.fault import Fault
 from muniment_api.app import create_app
 from muniment_api.auth.embedded import EmbeddedIdentity
 from muniment_api.auth.keystone_v3 import keystone_app
-from muniment_api.auth.users import UsersFile
 from muniment_api.gateway import Gateway
 from muniment_api.services import Services
-from muniment_cli.data_directory import DataDirectory
+from muniment_cli.installation import Installation
 from muniment_cli.roles.loop import Loop
-from muniment_cli.settings import Settings
+from muniment_projections.projector import Projector
+from muniment_projections.waiting import Arrivals
 
 __all__ = ["ControlPlane"]
 
 _TEND_S = 0.5
+_LOOK_S = 1.0
+"""How long a role sleeps when nothing wakes it; a commit of this process does."""
+_LIVENESS_S = 5.0
 
 
 class ControlPlane:
-    """Builds every part from the data directory and the settings; `start` sets the loops going."""
+    """Builds every part on an installation; `start` sets the loops going, `stop` ends them."""
 
-    def __init__(self, data: DataDirectory, settings: Settings) -> None:
+    def __init__(self, installation: Installation) -> None:
         """Open everything; nothing runs yet.
 
         Raises:
             Fault: a file is missing, open to others, damaged, or of another version.
         """
-        clock = SystemClock()
-        self.vault = Vault(KeyEncryptionKeys.read(data.key_file))
-        users = UsersFile(data.users_file)
-        self.recorder = open_sqlite(data.ledger_file)
-        self.ledger = Ledger(self.recorder, clock=clock, cipher=PersonalCipher(self.vault))
-        self.cloud = LocalCloud(data.layout(), settings.local, clock, agent_python=agent_python(settings))
-        self.objects = FileObjectStore(backups_of(data, settings))
-        self.gateway = Gateway(GatewayTables(self.ledger, clock))
-        identity = EmbeddedIdentity(users, clock)
+        self._installation = installation
+        ledger, vault, clock = installation.ledger, installation.vault, installation.clock
+        self.gateway = Gateway(GatewayTables(ledger, clock))
+        mail = TableMail(ledger, on_posted=self.gateway.ring)
+        arrivals = Arrivals(installation.read_model)
+        self._projector = Projector(ledger.log, installation.read_model, arrivals=arrivals)
+        self._relay = Relay(ledger, vault, mail, clock)
+        self._conductor = Conductor(ledger, vault, mail, clock)
+        self._liveness = Liveness(ledger, clock)
+        self.loops = [
+            self._loop("projector", self._project),
+            self._loop("relay", lambda: _until_idle(self._relay.run_once)),
+            self._loop("conductor", lambda: _until_idle(self._conductor.run_once)),
+            self._loop("liveness", self._watch_guests),
+            self._loop("cloud", self._tend),
+        ]
+        identity = EmbeddedIdentity(installation.users, clock)
         self.api = create_app(
             identity=identity,
-            services=Services(),
-            settings=settings.api,
-            checks={},
-            identity_app=keystone_app(identity, settings.api),
+            services=Services(
+                ledger=ledger,
+                read_model=installation.read_model,
+                arrivals=arrivals,
+                flavors=installation.cloud.flavors(),
+            ),
+            settings=installation.settings.api,
+            checks={loop.name: _check(loop) for loop in self.loops},
+            identity_app=keystone_app(identity, installation.settings.api),
         )
-        self.loops = [Loop("cloud", self.recorder.wakeup, self._tend)]
+        self._started_s = time.monotonic()
 
     def start(self) -> None:
         """Set every loop going."""
+        self._started_s = time.monotonic()
         for loop in self.loops:
             loop.start()
 
     def stop(self) -> None:
-        """End every loop after the step it is in, and give the databases back."""
+        """End every loop after the step it is in."""
         self.gateway.close()
         for loop in self.loops:
             loop.stop()
         for loop in self.loops:
             loop.join()
-        self.ledger.close()
 
     def remarks(self) -> list[str]:
         """What an operator should know about this machine, each a sentence."""
@@ -76,25 +90,36 @@ class ControlPlane:
             found.append(
                 "not root: all engines run as this user, so tenants are not isolated from each other"
             )
-        if why := self.cloud.volumes.why_no_images():
+        if why := self._installation.cloud.volumes.why_no_images():
             found.append(f"the size of volumes is not enforced: {why}")
         return found
 
+    def _loop(self, name: str, step: Callable[[], float]) -> Loop:
+        return Loop(name, self._installation.recorder.wakeup, step)
+
+    def _project(self) -> float:
+        return 0.0 if self._projector.run_once() else _LOOK_S
+
+    def _watch_guests(self) -> float:
+        # Nobody could be heard while we did not run: silence counts from our start.
+        if time.monotonic() - self._started_s > SILENT_S:
+            self._liveness.run_once()
+        return _LIVENESS_S
+
     def _tend(self) -> float:
-        self.cloud.tend()
+        self._installation.cloud.tend()
         return _TEND_S
 
 
-def agent_python(settings: Settings) -> Path:
-    """The interpreter of the agents' environment: as the settings say, else the one that was made beside our own."""
-    if settings.agent.python is not None:
-        return Path(settings.agent.python)
-    return Path(sys.prefix).parent / ".venv-guest" / "bin" / "python"
+def _until_idle(run_once: Callable[[], int]) -> float:
+    return 0.0 if run_once() else _LOOK_S
 
 
-def backups_of(data: DataDirectory, settings: Settings) -> Path:
-    """Where backups lie; made when it is the data directory's own."""
-    if settings.backups.directory is not None:
-        return Path(settings.backups.directory)
-    data.own_backups.mkdir(mode=0o700, exist_ok=True)
-    return data.own_backups
+def _check(loop: Loop) -> Callable[[], None]:
+    def check() -> None:
+        if loop.failure:
+            raise Fault(loop.name, loop.failure)
+        if not loop.is_running:
+            raise Fault(loop.name, "it does not run")
+
+    return check

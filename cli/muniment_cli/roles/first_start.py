@@ -2,29 +2,18 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from muniment.durable_file import write_durably
 from muniment.fault import Fault
-from muniment.secret import Secret
 from muniment.secrets.keys import KeyEncryptionKeys
-from muniment.settings import read_settings
 from muniment_api.auth.users import UsersFile, first_users
 from muniment_cli.clouds_file import CloudsFile
-from muniment_cli.data_directory import DATA_VARIABLE, VERSION, DataDirectory
+from muniment_cli.data_directory import VERSION, DataDirectory
 from muniment_cli.failure import BadInput
 from muniment_cli.settings import Settings, first_settings_text
 
-__all__ = ["OTHER_VARIABLES", "api_url", "change_api_address", "finish", "load_settings", "write_settings"]
-
-OTHER_VARIABLES = frozenset({DATA_VARIABLE})
-"""Variables with our prefix that override no key."""
-
-
-def load_settings(data: DataDirectory, environment: Mapping[str, str]) -> Settings:
-    """The settings of this start; raises Fault as `read_settings`."""
-    return read_settings(data.settings_file, Settings, environment, other_names=OTHER_VARIABLES)
+__all__ = ["api_url", "change_api_address", "finish", "write_settings"]
 
 
 def write_settings(data: DataDirectory, *, api: str, gateway: str, backups: Path | None) -> None:
@@ -64,9 +53,7 @@ def finish(data: DataDirectory, settings: Settings, url: str) -> None:
     data.users_file.unlink(missing_ok=True)
     users, passwords = first_users()
     UsersFile.create(data.users_file, users)
-    CloudsFile(data.clouds_file).create(
-        url, settings.api.region, _by_account(passwords), settings.listen.certificate
-    )
+    CloudsFile(data.clouds_file).create(url, settings.api.region, passwords, settings.listen.certificate)
     if os.geteuid() == 0:
         data.root.chmod(0o711)  # the users of engines pass through to their own directories
     write_durably(data.version_file, f"{VERSION}\n".encode())
@@ -89,7 +76,3 @@ def _make_key(data: DataDirectory) -> None:
     except Fault:
         data.key_file.unlink(missing_ok=True)
         KeyEncryptionKeys.create(data.key_file)
-
-
-def _by_account(passwords: Mapping[str, Secret]) -> dict[str, Secret]:
-    return dict(passwords)

@@ -38,13 +38,18 @@ class Loop:
         """Begin."""
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Ask the loop to end after the step it is in."""
         self._stopping = True
+        self._wakeup.notify()
 
     def join(self) -> bool:
         """Wait for the end; False if the step does not come back."""
-        self._wakeup.notify()
         self._thread.join(_JOIN_S)
         return not self._thread.is_alive()
 

@@ -15,12 +15,13 @@ from muniment_api.listen import refuse_open_listening
 from muniment_cli.clouds_file import TENANT_CLOUD, CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput, Failure
+from muniment_cli.installation import Installation
 from muniment_cli.roles import first_start
 from muniment_cli.roles.control_plane import ControlPlane
 from muniment_cli.roles.listeners import address_of, free_port, listen, split
 from muniment_cli.roles.logs import write_logs
 from muniment_cli.roles.web import Served, Web
-from muniment_cli.settings import Settings
+from muniment_cli.settings import Settings, load_settings
 
 __all__ = ["up"]
 
@@ -69,7 +70,7 @@ def _listen_for_tenants(
             raise BadInput(
                 f"where backups lie is written in {data.settings_file}; only a first start takes --backups"
             )
-        settings = first_start.load_settings(data, os.environ)
+        settings = load_settings(data.settings_file, os.environ)
         wanted = settings.listen.api if api is None else api
         listener = _listen(settings, wanted)
         if wanted != settings.listen.api:
@@ -79,7 +80,7 @@ def _listen_for_tenants(
             raise BadInput(f"{backups} is not a directory")
         listener = _listen(Settings(), api or _API)
         first_start.write_settings(data, api=address_of(listener), gateway=free_port(), backups=backups)
-    return first_start.load_settings(data, os.environ), listener
+    return load_settings(data.settings_file, os.environ), listener
 
 
 def _listen(settings: Settings, api: str) -> socket.socket:
@@ -101,14 +102,18 @@ def _run(
         first_start.finish(data, settings, url)
     CloudsFile(data.clouds_file).point_to(url)
     write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
-    plane = ControlPlane(data, settings)
+    installation = Installation(data)
+    plane = ControlPlane(installation)
     web = Web(
         [
             Served(plane.api, listener, settings.listen.certificate, settings.listen.private_key),
             Served(plane.gateway.app, gateway),
         ]
     )
-    _serve(plane, web, lambda: _announce(data, plane, url, is_first=is_first))
+    try:
+        _serve(plane, web, lambda: _announce(data, plane, url, is_first=is_first))
+    finally:
+        installation.close()
     print("stopped; agents and databases keep running, `muniment down` stops them", flush=True)
 
 

@@ -41,6 +41,7 @@ def _is_healthy(cloud: LocalCloud, server: CloudResource) -> bool:
 def _agent_pid(cloud: LocalCloud, server: CloudResource) -> int:
     record = cloud.servers.shelf.get(server.id)
     assert record is not None
+    wait_until(lambda: cloud.servers.agent_pid(record) is not None, "the agent has written its number")
     pid = cloud.servers.agent_pid(record)
     assert pid is not None
     return pid

@@ -1,0 +1,199 @@
+"""`muniment instance`: databases, over the REST API, for tenants."""
+
+import os
+import shlex
+import sys
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from muniment.secret import Secret
+from muniment_api.auth.passwords import generated_password
+from muniment_cli.failure import BadInput
+from muniment_cli.operation_view import follow_operation
+from muniment_cli.output import Form, print_record, print_records
+from muniment_cli.psql import address_of, command_line
+from muniment_cli.rest import Body, Rest, logged_in
+
+__all__ = ["app"]
+
+app = App(name="instance", help="Create, list, show, connect to and delete databases.")
+
+_COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
+_LIMIT_S = 900.0
+
+Cloud = Annotated[str | None, Parameter(help="Cloud in clouds.yaml; OS_CLOUD otherwise.")]
+Output = Annotated[Form, Parameter(alias="-o", help="How to print the result.")]
+Wait = Annotated[bool, Parameter(negative="", help="Show the steps until it is done.")]
+NameOrId = Annotated[str, Parameter(help="Name or id of an instance.")]
+
+
+@app.command
+def create(
+    name: Annotated[str, Parameter(help="Name of the instance.")],
+    *,
+    size: Annotated[int, Parameter(help="Size of the volume in GiB.")] = 1,
+    flavor: Annotated[str | None, Parameter(help="Name or id of a flavor; the smallest otherwise.")] = None,
+    datastore: Annotated[str, Parameter(help="Datastore.")] = "postgresql",
+    datastore_version: Annotated[
+        str | None, Parameter(help="Its version; the default one otherwise.")
+    ] = None,
+    database: Annotated[str | None, Parameter(help="A database to create.")] = None,
+    user: Annotated[str | None, Parameter(help="An account to create, with access to the database.")] = None,
+    password_stdin: Annotated[
+        bool, Parameter(negative="", help="Read its password from standard input; one is drawn otherwise.")
+    ] = False,
+    backup: Annotated[str | None, Parameter(help="Name or id of a backup to restore.")] = None,
+    wait: Wait = False,
+    cloud: Cloud = None,
+    output: Output = "table",
+) -> None:
+    """Create an instance; with `--wait` the last line is a psql command that works.
+
+    Example: `muniment instance create shop --size 2 --database shop --user app --wait`
+    """
+    password = _password(user, from_stdin=password_stdin)
+    with logged_in(cloud) as rest:
+        wanted: dict[str, object] = {
+            "name": name,
+            "flavorRef": _flavor_id(rest, flavor),
+            "volume": {"size": size},
+            "datastore": {
+                "type": datastore,
+                **({} if datastore_version is None else {"version": datastore_version}),
+            },
+        }
+        if database is not None:
+            wanted["databases"] = [{"name": database}]
+        if user is not None and password is not None:
+            access = [] if database is None else [{"name": database}]
+            wanted["users"] = [{"name": user, "password": password.reveal_text(), "databases": access}]
+        if backup is not None:
+            wanted["restorePoint"] = {"backupRef": rest.find("backups", backup)["id"]}
+        instance = rest.post("/instances", {"instance": wanted})["instance"]
+        if wait:
+            follow_operation(rest, limit_s=_LIMIT_S, instance_id=instance["id"])
+            instance = rest.get(f"/instances/{instance['id']}")["instance"]
+    _print(instance, output)
+    _tell_password(user, password, from_stdin=password_stdin)
+    if wait and user is not None and output == "table":
+        address, port = address_of(instance)
+        print(command_line(address, port, user=user, database=database or "postgres", password=password))
+
+
+@app.command(name="list")
+def list_(*, cloud: Cloud = None, output: Output = "table") -> None:
+    """List the instances of your project.
+
+    Example: `muniment instance list -o json`
+    """
+    with logged_in(cloud) as rest:
+        instances = list(rest.all("instances"))
+    print_records(instances if output != "table" else [_row(one) for one in instances], output, _COLUMNS)
+
+
+@app.command
+def show(instance: NameOrId, *, cloud: Cloud = None, output: Output = "table") -> None:
+    """Show an instance.
+
+    Example: `muniment instance show shop`
+    """
+    with logged_in(cloud) as rest:
+        _print(rest.find("instances", instance), output)
+
+
+@app.command
+def delete(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> None:
+    """Delete an instance with everything in it; its backups stay.
+
+    Example: `muniment instance delete shop --wait`
+    """
+    with logged_in(cloud) as rest:
+        found = rest.find("instances", instance)
+        rest.delete(f"/instances/{found['id']}")
+        if wait:
+            follow_operation(rest, limit_s=_LIMIT_S, instance_id=found["id"])
+    print(f"instance {found['name']} ({found['id']}) is {'deleted' if wait else 'being deleted'}")
+
+
+@app.command
+def connect(
+    instance: NameOrId,
+    *,
+    user: Annotated[str, Parameter(help="Account.")],
+    database: Annotated[
+        str | None, Parameter(help="Database; the one named like the account otherwise.")
+    ] = None,
+    cloud: Cloud = None,
+) -> None:
+    """Open psql on an instance; it asks for the password.
+
+    Example: `muniment instance connect shop --user app --database shop`
+    """
+    with logged_in(cloud) as rest:
+        address, port = address_of(rest.find("instances", instance))
+    words = shlex.split(command_line(address, port, user=user, database=database or user))
+    sys.stdout.flush()
+    try:
+        os.execvp(words[0], words)  # noqa: S606 - psql takes this process's place
+    except OSError:
+        raise BadInput("there is no psql on this machine; install a PostgreSQL client") from None
+
+
+def _password(user: str | None, *, from_stdin: bool) -> Secret | None:
+    if user is None:
+        if from_stdin:
+            raise BadInput("--password-stdin needs --user")
+        return None
+    if not from_stdin:
+        return generated_password()
+    text = sys.stdin.readline(4096).rstrip("\n")
+    if not text:
+        raise BadInput("standard input holds no password")
+    return Secret(text)
+
+
+def _tell_password(user: str | None, password: Secret | None, *, from_stdin: bool) -> None:
+    """A drawn password is shown once, on standard error, so that the output stays the record alone."""
+    if user is not None and password is not None and not from_stdin:
+        print(f"password of {user}: {password.reveal_text()} (shown only now)", file=sys.stderr)
+
+
+def _flavor_id(rest: Rest, wanted: str | None) -> str:
+    flavors = rest.get("/flavors")["flavors"]
+    if wanted is None:
+        return _id_of(min(flavors, key=lambda flavor: flavor["ram"]))
+    for flavor in flavors:
+        if wanted in (flavor["name"], _id_of(flavor)):
+            return _id_of(flavor)
+    raise BadInput(f"there is no flavor {wanted}; there are: {', '.join(f['name'] for f in flavors)}")
+
+
+def _id_of(flavor: Body) -> str:
+    return str(flavor.get("str_id") or flavor["id"])
+
+
+def _print(instance: Body, output: Form) -> None:
+    print_record(instance if output != "table" else _row(instance, full=True), output)
+
+
+def _row(instance: Body, *, full: bool = False) -> dict[str, object]:
+    """The fields that people look for, flat."""
+    datastore = instance["datastore"]
+    row: dict[str, object] = {
+        "id": instance["id"],
+        "name": instance["name"],
+        "status": instance["status"],
+        "operating_status": instance.get("operating_status") or None,
+        "datastore": f"{datastore['type']} {datastore['version']}",
+        "addresses": ", ".join(one["address"] for one in instance.get("addresses") or []) or None,
+        "size_gib": instance["volume"]["size"],
+    }
+    if full:
+        row["flavor"] = instance["flavor"]["id"]
+        row["created"] = instance.get("created")
+        if (used := instance["volume"].get("used")) is not None:
+            row["used_gib"] = used
+        if (fault := instance.get("fault")) is not None:
+            row["fault"] = fault["message"]
+    return row

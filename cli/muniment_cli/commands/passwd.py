@@ -1,0 +1,58 @@
+"""`muniment passwd`: a new password for an account."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from muniment.secret import Secret
+from muniment_api.auth.passwords import generated_password
+from muniment_api.auth.users import UsersFile
+from muniment_cli.clouds_file import CloudsFile
+from muniment_cli.data_directory import find_data
+from muniment_cli.failure import BadInput
+
+__all__ = ["passwd"]
+
+_BYTES_MAX = 1024
+
+
+def passwd(
+    account: str,
+    *,
+    generate: Annotated[
+        bool, Parameter(help="Draw a password instead of asking for one.", negative="")
+    ] = False,
+    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+) -> None:
+    """Set the password of an account; its tokens end, and `clouds.yaml` gets the new one.
+
+    Asks twice on a terminal, else reads one line from standard input. Works whether `muniment up` runs or not.
+
+    Example: `muniment passwd demo --generate`
+    """
+    directory = find_data(data)
+    users = UsersFile(directory.users_file)
+    if users.directory().by_name(account) is None:
+        names = ", ".join(user.name for user in users.directory().users)
+        raise BadInput(f"no account is named {account}; there are: {names}")
+    password = generated_password() if generate else _asked()
+    users.set_password(account, password)
+    if CloudsFile(directory.clouds_file).set_password(account, password):
+        print(f"the password of {account} is set, and written to {directory.clouds_file}")
+    else:
+        print(f"the password of {account} is set")
+
+
+def _asked() -> Secret:
+    if sys.stdin.isatty():
+        text = getpass.getpass("New password: ")
+        if getpass.getpass("Again: ") != text:
+            raise BadInput("the two passwords differ; nothing was changed")
+    else:
+        text = sys.stdin.readline(_BYTES_MAX + 2).rstrip("\n")
+    if not text or len(text.encode()) > _BYTES_MAX:
+        raise BadInput(f"a password has 1 to {_BYTES_MAX} bytes; nothing was changed")
+    return Secret(text)

@@ -1,0 +1,73 @@
+"""`muniment rebuild`: the read models made anew from the log, and proven equal to what was shown."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from muniment_cli.failure import FAILED
+from muniment_cli.installation import Installation, opened
+from muniment_cli.output import Form, console, print_record
+from muniment_projections.projector import Projector
+from muniment_projections.rebuild import RebuildProgress, Rebuilt
+from muniment_projections.rebuild import rebuild as run_rebuild
+
+__all__ = ["rebuild"]
+
+_LINE_S = 5.0
+
+
+def rebuild(
+    *,
+    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
+) -> int:
+    """Fold the whole log into new read models beside the live ones, compare both row by row, and switch.
+
+    Runs beside `muniment up`, which goes on answering. Exit code 1 when the old ones were not what the log says; they
+    are replaced in any case.
+
+    Example: `muniment rebuild`
+    """
+    began_s = time.monotonic()
+    with opened(data) as installation:
+        rebuilt = _run(installation)
+    proof = rebuilt.proof
+    print_record(
+        {
+            "equal": proof.is_equal,
+            "rows": proof.rows,
+            "differing": proof.differing,
+            "differences": [str(difference) for difference in proof.differences],
+            "log_position": rebuilt.position,
+            "digest": proof.digest,
+            "generation": rebuilt.generation,
+            "duration_s": round(time.monotonic() - began_s, 3),
+        },
+        output,
+    )
+    return 0 if proof.is_equal else FAILED
+
+
+def _run(installation: Installation) -> Rebuilt:
+    log, read_model = installation.ledger.log, installation.read_model
+    if installation.data.holder() is None:
+        # Nobody keeps the live ones up to date; what they lack would count as a difference.
+        Projector(log, read_model).catch_up()
+    place = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=place, transient=True, disable=not place.is_terminal) as progress:
+        task = progress.add_task("folding", total=None)
+        said_s = 0.0
+
+        def report(step: RebuildProgress) -> None:
+            nonlocal said_s
+            what = f"{step.stage} {step.table}".strip()
+            progress.update(task, description=what, completed=step.position, total=step.end)
+            if not place.is_terminal and time.monotonic() - said_s > _LINE_S:
+                said_s = time.monotonic()
+                place.print(f"{what}: {step.position} of {step.end}")
+
+        return run_rebuild(log, read_model, report)

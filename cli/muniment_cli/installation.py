@@ -1,0 +1,98 @@
+"""An installation's files, opened: what roles and operators' commands work on. Each part is opened when it is first used."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from os import environ
+from pathlib import Path
+
+from muniment.clock import SystemClock
+from muniment.cloud.local.cloud import LocalCloud
+from muniment.cloud.local.objects import FileObjectStore
+from muniment.secrets.keys import KeyEncryptionKeys
+from muniment.secrets.personal import PersonalCipher
+from muniment.secrets.vault import Vault
+from muniment.store.ledger import Ledger
+from muniment.store.sqlite import SQLiteRecorder, open_sqlite
+from muniment_api.auth.users import UsersFile
+from muniment_cli.data_directory import DataDirectory, find_data
+from muniment_cli.failure import BadInput
+from muniment_cli.settings import agent_python, load_settings
+from muniment_projections.catalogue import CATALOGUE
+from muniment_projections.read_model import ReadModel
+
+__all__ = ["Installation", "opened"]
+
+
+class Installation:
+    """Opens what is asked for; a part that is missing or damaged raises Fault when it is first used."""
+
+    def __init__(self, data: DataDirectory, environment: Mapping[str, str] = environ) -> None:
+        """Read the settings of a complete data directory."""
+        self.data = data
+        self.settings = load_settings(data.settings_file, environment)
+        self.clock = SystemClock()
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What the key file opens."""
+        return Vault(KeyEncryptionKeys.read(self.data.key_file))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Events and state tables."""
+        return Ledger(self.recorder, clock=self.clock, cipher=PersonalCipher(self.vault))
+
+    @cached_property
+    def recorder(self) -> SQLiteRecorder:
+        """The database below the ledger, which needs no key."""
+        return open_sqlite(self.data.ledger_file)
+
+    @cached_property
+    def read_model(self) -> ReadModel:
+        """The read models; made anew when they are not there."""
+        return ReadModel.open(self.data.read_models_file, CATALOGUE)
+
+    @cached_property
+    def users(self) -> UsersFile:
+        """The accounts."""
+        return UsersFile(self.data.users_file)
+
+    @cached_property
+    def cloud(self) -> LocalCloud:
+        """This machine as a cloud."""
+        python = agent_python(self.settings)
+        return LocalCloud(self.data.layout(), self.settings.local, self.clock, agent_python=python)
+
+    @cached_property
+    def objects(self) -> FileObjectStore:
+        """Where backups lie."""
+        return FileObjectStore(self.backups_directory)
+
+    @property
+    def backups_directory(self) -> Path:
+        """The directory of the backups; made when it is the data directory's own, else it must be there."""
+        if self.settings.backups.directory is None:
+            self.data.own_backups.mkdir(mode=0o700, exist_ok=True)
+            return self.data.own_backups
+        chosen = Path(self.settings.backups.directory)
+        if not chosen.is_dir():
+            raise BadInput(f"the directory of the backups, {chosen}, is not there; is its disk mounted?")
+        return chosen
+
+    def close(self) -> None:
+        """Give the databases back."""
+        if "read_model" in self.__dict__:
+            self.read_model.close()
+        if "recorder" in self.__dict__:
+            self.recorder.close()
+
+
+@contextmanager
+def opened(named: Path | None) -> Iterator[Installation]:
+    """The installation that an operator's command works on."""
+    installation = Installation(find_data(named))
+    try:
+        yield installation
+    finally:
+        installation.close()

@@ -1,0 +1,118 @@
+"""An operation as it goes on: its steps with their durations, live on a terminal, a line a step otherwise."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from muniment_cli.failure import Failure
+from muniment_cli.output import console
+from muniment_cli.rest import Rest
+
+__all__ = ["follow_operation"]
+
+_LOOK_S = 0.15
+_SUCCEEDED = "succeeded"
+_OVER = frozenset({"succeeded", "failed", "given_up", "undone"})
+
+Step = Mapping[str, Any]
+
+
+def follow_operation(rest: Rest, *, limit_s: float, **facets: object) -> Mapping[str, Any]:
+    """Show the newest operation of an instance or backup until it ends; the operation.
+
+    Raises:
+        Failure: it failed, with the message for its owner, or has not ended in time.
+    """
+    deadline_s = time.monotonic() + limit_s
+    view = _View()
+    with view:
+        while True:
+            operation = _newest(rest, facets)
+            if operation is not None:
+                view.show(operation)
+                if operation["ended_at"] is not None:
+                    break
+            if time.monotonic() > deadline_s:
+                raise Failure(
+                    f"it has not ended in {limit_s:.0f} s; it goes on, look again with `muniment instance show`"
+                )
+            time.sleep(_LOOK_S)
+    if operation["status"] != _SUCCEEDED:
+        raise Failure(operation["message"] or f"the operation ended as {operation['status']}")
+    return operation
+
+
+def _newest(rest: Rest, facets: Mapping[str, object]) -> Mapping[str, Any] | None:
+    found = rest.get("/operations", limit=1, **facets)["operations"]
+    return found[0] if found else None
+
+
+class _View:
+    """Draws the steps anew on a terminal; elsewhere prints each step once, when it is over."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._live = Live(console=self._console, transient=False, refresh_per_second=8)
+        self._told: set[str] = set()
+
+    def __enter__(self) -> "_View":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, operation: Mapping[str, Any]) -> None:
+        steps: Sequence[Step] = operation["steps"]
+        if self._console.is_terminal:
+            self._live.update(_drawn(operation, steps), refresh=True)
+            return
+        for step in steps:
+            if step["status"] in _OVER and step["name"] not in self._told:
+                self._told.add(step["name"])
+                self._console.print(f"{step['name']}: {step['status']} ({_seconds(step['duration_s'])})")
+        if operation["ended_at"] is not None:
+            self._console.print(
+                f"{operation['kind']}: {operation['status']} ({_seconds(operation['duration_s'])})"
+            )
+
+
+def _drawn(operation: Mapping[str, Any], steps: Sequence[Step]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(width=2)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for step in steps:
+        table.add_row(
+            _mark(step["status"]), step["name"], _seconds(step["duration_s"]), step["message"] or ""
+        )
+    head = Text(
+        f"{operation['kind']}: {operation['status']}  {_seconds(operation['duration_s'])}", style="bold"
+    )
+    return Group(head, table)
+
+
+def _mark(status: str) -> RenderableType:
+    match status:
+        case "succeeded":
+            return Text("✓", style="green")
+        case "failed" | "given_up":
+            return Text("✗", style="red")
+        case "running" | "undoing":
+            return Spinner("dots")
+        case "undone":
+            return Text("↶", style="yellow")
+    return Text("·", style="dim")
+
+
+def _seconds(duration_s: float | None) -> str:
+    return "" if duration_s is None else f"{duration_s:.1f} s"
