@@ -7,7 +7,7 @@ from threading import RLock
 
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
 
-from muniment.store.sqlite import SQLiteRecorder, faults, prepare
+from muniment.store.sqlite import SQLiteRecorder, faults, make_schema
 
 __all__ = ["open_memory"]
 
@@ -15,7 +15,7 @@ __all__ = ["open_memory"]
 def open_memory() -> SQLiteRecorder:
     """A new, empty store that lasts as long as its recorder."""
     datastore = _MemoryDatastore()
-    prepare(datastore, "memory")
+    make_schema(datastore)
     return SQLiteRecorder(datastore)
 
 

@@ -191,6 +191,12 @@ class Reader:
         )
         return row["at_s"] if row else None
 
+    def volume_report(self, instance_id: UUID) -> bytes | None:
+        """What a guest last reported of its data volume: JSON of the contract's `VolumeFacts`."""
+        statement = "SELECT facts FROM volume_reports WHERE instance_id = :instance_id"
+        row = self._tx.row(statement, {"instance_id": instance_id})
+        return row["facts"] if row else None
+
     def last_heard(self, from_s: float, before_s: float) -> list[UUID]:
         """Guests last heard of from `from_s` on and before `before_s` (seconds since 1970), the longest silent first."""
         statement = """SELECT instance_id FROM seen WHERE at_s >= :from_s AND at_s < :before_s

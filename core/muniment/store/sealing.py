@@ -77,7 +77,9 @@ class _Compiler:
             if isinstance(value, dict) and structs:
                 tag = value.get(tag_field) if tag_field else None
                 return _run(structs[tag], value, path, change)
-            return _run(others.get(type(value)), value, path, change)
+            # Tuples stay tuples in plain values until they are written, and come back as lists.
+            kind = list if isinstance(value, tuple) else type(value)
+            return _run(others.get(kind), value, path, change)
 
         return walk_union
 

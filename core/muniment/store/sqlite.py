@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -171,57 +171,70 @@ def faults() -> Iterator[None]:
 
 
 def open_sqlite(path: Path) -> SQLiteRecorder:
-    """Open the database file at `path`; if there is none, make it, mode 0600.
+    """Open the ledger at `path`; if there is no file, make it, mode 0600.
 
     Raises:
-        Fault: it cannot be opened, is no database, or is one of another release's schema.
+        Fault: it cannot be opened, holds no ledger, or one of another release's schema.
     """
-    try:
-        # Only a file that is new is opened here: closing a second descriptor of a database that this process uses
-        # would drop the locks of all its connections.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        reason = f"{path}: the database cannot be made: {error.strerror}"
-        raise Fault("store", reason, retryable=False) from error
+    if not path.exists():
+        _make_file(path)
     datastore = _FileDatastore(path)
-    prepare(datastore, str(path))
-    return SQLiteRecorder(datastore)
-
-
-def prepare(datastore: SQLiteDatastore, name: str) -> None:
-    """Make the tables if there are none, in one transaction that others who start at the same time wait for.
-
-    Raises:
-        Fault: the tables are of another schema version.
-    """
     with datastore.transaction(commit=False) as cursor:
         found = _schema_version(Transaction(cursor, now_s=0))
     if found is None:
-        with datastore.transaction(commit=True) as cursor:
-            found = _make_schema(Transaction(cursor, now_s=0))
+        raise Fault("store", f"{path}: the file holds no ledger", retryable=False)
     if found != SCHEMA_VERSION:
         raise Fault(
-            "store", f"{name}: schema version {found}; this release reads {SCHEMA_VERSION}", retryable=False
+            "store", f"{path}: schema version {found}; this release reads {SCHEMA_VERSION}", retryable=False
         )
+    return SQLiteRecorder(datastore)
+
+
+def make_schema(datastore: SQLiteDatastore) -> None:
+    """Make all tables in an empty database."""
+    with datastore.transaction(commit=True) as cursor:
+        tx = Transaction(cursor, now_s=0)
+        for statement in TABLES:
+            tx.run(statement)
+        tx.run("INSERT INTO schema_version (version) VALUES (:version)", {"version": SCHEMA_VERSION})
 
 
 def _schema_version(tx: Transaction) -> int | None:
     if tx.row("SELECT name FROM sqlite_master WHERE name = 'schema_version'") is None:
         return None
     row = tx.row("SELECT version FROM schema_version")
-    return row["version"] if row else -1
+    return row["version"] if row else None
 
 
-def _make_schema(tx: Transaction) -> int:
-    # Another process may have made it between the look and the lock.
-    if (found := _schema_version(tx)) is not None:
-        return found
-    for statement in TABLES:
-        tx.run(statement)
-    tx.run("INSERT INTO schema_version (version) VALUES (:version)", {"version": SCHEMA_VERSION})
-    return SCHEMA_VERSION
+def _make_file(path: Path) -> None:
+    """Make a whole ledger beside `path` and then give it that name, unless another process was first.
+
+    Made in place, it would be seen half made, and of several processes that turn it to WAL some are refused at once
+    (1 of 72 in our trial). Nor may a file that is in use be opened to set its mode: POSIX drops all locks of a process
+    on a file when any descriptor of it is closed.
+    """
+    new = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(_FileDatastore(new)) as datastore:
+            make_schema(datastore)
+        with suppress(FileExistsError):
+            os.link(new, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        reason = f"{path}: the database cannot be made: {error.strerror}"
+        raise Fault("store", reason, retryable=False) from error
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _notification(row: StoredRow) -> Notification:

@@ -145,6 +145,8 @@ TABLES = (
     "CREATE INDEX downlinks_instance ON downlinks (instance_id, number)",
     "CREATE TABLE replies (query_id TEXT PRIMARY KEY, sealed BLOB NOT NULL, expires_s DOUBLE PRECISION NOT NULL)",
     "CREATE TABLE seen (instance_id TEXT PRIMARY KEY, at_s DOUBLE PRECISION NOT NULL)",
+    # What a guest last reported of its data volume; figures that change all the time are not events.
+    "CREATE TABLE volume_reports (instance_id TEXT PRIMARY KEY, facts BLOB NOT NULL)",
     """CREATE TABLE answers (
         project_id TEXT NOT NULL,
         key TEXT NOT NULL,

@@ -205,6 +205,24 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     assert path.read_text() == "not a database\n" * 100
 
 
+def test_an_empty_file_or_a_foreign_database_is_refused(path: Path) -> None:
+    """What holds no ledger is not turned into one."""
+    path.touch()
+    with pytest.raises(Fault, match="holds no ledger"):
+        open_sqlite(path)
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE theirs (x)")
+    foreign.close()
+    with pytest.raises(Fault, match="holds no ledger"):
+        open_sqlite(path)
+
+
+def test_making_a_ledger_leaves_nothing_beside_it(path: Path) -> None:
+    """After the last connection is closed there is one file."""
+    open_sqlite(path).close()
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """The path is named, and nothing is made."""
     with pytest.raises(Fault, match="no-such-folder"):

@@ -19,6 +19,7 @@ __all__ = [
     "PutReply",
     "SaveWindow",
     "SeenAt",
+    "ReportVolume",
     "StillSilent",
     "TakeDownlink",
     "TakeInbox",
@@ -226,6 +227,19 @@ class SeenAt(_InstanceWrite, frozen=True):
         tx.run(statement, self)
 
 
+class ReportVolume(_InstanceWrite, frozen=True):
+    """Keep what a guest reported of its data volume: JSON of the contract's `VolumeFacts`."""
+
+    RANK: ClassVar[Rank] = Rank.SEEN
+
+    facts: bytes
+
+    def apply(self, tx: Transaction) -> None:
+        statement = """INSERT INTO volume_reports (instance_id, facts) VALUES (:instance_id, :facts)
+            ON CONFLICT (instance_id) DO UPDATE SET facts = excluded.facts"""
+        tx.run(statement, self)
+
+
 class StillSilent(_InstanceWrite, frozen=True):
     """Guard: the guest has not been heard of since `before_s`; a Conflict if it has."""
 
@@ -247,5 +261,5 @@ class ForgetGuest(_InstanceWrite, frozen=True):
     RANK: ClassVar[Rank] = Rank.ENROLMENTS
 
     def apply(self, tx: Transaction) -> None:
-        for table in ("enrolments", "windows", "downlinks", "outbox_sequences", "seen"):
+        for table in ("enrolments", "windows", "downlinks", "outbox_sequences", "seen", "volume_reports"):
             tx.run(f"DELETE FROM {table} WHERE instance_id = :instance_id", self)  # noqa: S608 - constants
