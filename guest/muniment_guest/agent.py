@@ -12,7 +12,8 @@ import structlog
 from muniment.bus.transport import GuestTransport
 from muniment.clock import Clock, seconds
 from muniment.contract.errors import OpFailed
-from muniment.contract.messages import Beat, FromGuest, HealthState, Progress
+from muniment.contract.messages import Beat, FromGuest, HealthState, Outcome, Progress
+from muniment.contract.ops import OPS, OpClass
 from muniment.fault import Fault
 from muniment_guest.config import Layout
 from muniment_guest.driver import LoadedDriver
@@ -132,9 +133,11 @@ class Agent:
     def step(self, *, wait_s_max: float = _IDLE_S_MAX) -> None:
         """One round: look after everything, then wait for commands for at most `wait_s_max` seconds."""
         self._boot_if_needed()
+        concluded = False
         for said in self._machine.tend():
             self._say(said)
-        self._tend_engine()
+            concluded = concluded or isinstance(said, Outcome)
+        self._tend_engine(at_once=concluded)
         self._bound_logs()
         if self._elapsed() < self._next_contact:
             self._wait(
@@ -175,11 +178,14 @@ class Agent:
             self._next_boot = self._elapsed() + _BOOT_AGAIN_S
             log.error("volume is not there", reason=failed.error.message)
 
-    def _tend_engine(self) -> None:
+    def _tend_engine(self, *, at_once: bool = False) -> None:
+        """Start the engine where it is due, and notice how it is: `at_once` after a command, which may have changed it."""
         is_wanted = self._journal.mark(ENGINE_MARK) == ENGINE_ON
         is_running = self._server.is_engine_running
         is_busy = self._machine.is_busy
-        changed = self._health.tend(is_wanted=is_wanted and not is_busy, is_running=is_running)
+        changed = self._health.tend(
+            is_wanted=is_wanted and not is_busy, is_running=is_running, at_once=at_once
+        )
         self._queue_beat(changed=changed)
         if not self._server.is_attached:
             return
@@ -191,6 +197,9 @@ class Agent:
     def _queue_beat(self, *, changed: bool) -> None:
         if changed:
             log.info("health changed", state=self._health.health.state, detail=self._health.health.detail)
+        if not self._link.is_enrolled:
+            # Made now it would show a key that the enrolment replaces.
+            return
         beat = self._pulse.beat(self._make_beat, changed=changed)
         if beat is not None:
             self._beat = beat
@@ -233,7 +242,9 @@ class Agent:
             self._note_trouble(fault)
 
     def _deal_with(self, heard: Heard) -> None:
+        is_act = False
         if (command := heard.command) is not None:
+            is_act = command.op in OPS and OPS[command.op].kind is OpClass.ACT
             if heard.is_repeated:
                 said = self._machine.repeat(command)
             else:
@@ -245,8 +256,7 @@ class Agent:
             for message in said:
                 self._say(message)
         self._link.accept(heard)
-        # An act may have changed the engine: whoever asked for it should not have to wait for the next probe.
-        self._tend_engine()
+        self._tend_engine(at_once=is_act)
 
     def _say(self, said: FromGuest) -> None:
         """Have it sent; what cannot be sent yet is kept, and of that the least important goes first."""

@@ -10,6 +10,8 @@ from muniment.contract.messages import Beat, Health, HealthState
 __all__ = ["HealthWatch", "Pulse"]
 
 _PROBE_S: Final = 5.0
+_PASSING_PROBE_S: Final = 0.5
+"""While the engine starts, so that it is known soon when it answers."""
 _BEAT_S: Final = 30.0
 _FULL_S: Final = 600.0
 
@@ -31,8 +33,9 @@ class HealthWatch:
         if now < self._next and not at_once and is_running == self._was_running:
             return False
         self._was_running = is_running
-        self._next = now + _PROBE_S
         found = self._look(is_wanted=is_wanted, is_running=is_running)
+        is_passing = found.state in (HealthState.STARTING, HealthState.CRASHED)
+        self._next = now + (_PASSING_PROBE_S if is_passing else _PROBE_S)
         changed = _matter(found) != _matter(self.health)
         self.health = found
         return changed
