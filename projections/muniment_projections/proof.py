@@ -113,7 +113,7 @@ def prove(
     Versions that end behind the position count as open: that is what both sides said when they stood there.
     """
     pairs: list[tuple[str, Table, Table, _Reading]] = [
-        (name, found.rows[name], expected.rows[name], versions) for name in sorted(found.rows)
+        (name, table, expected.rows[name], versions) for name, table in sorted(found.rows.items())
     ]
     pairs.append((TIMELINE, found.timeline, expected.timeline, _events))
     if with_states:

@@ -68,7 +68,6 @@ class ReadModel:
         self.projections = tuple(projections)
         self._engine = engine
         self._form = _form(self.projections)
-        self._tables = lru_cache(maxsize=4)(lambda number: Tables(self.projections, number))
         self._prepare()
 
     @classmethod
@@ -129,12 +128,12 @@ class ReadModel:
 
     def tables(self, number: int) -> Tables:
         """The tables of a generation."""
-        return self._tables(number)
+        return _tables(self.projections, number)
 
     def add_generation(self, connection: Connection, *, is_live: bool = False) -> Generation:
         """Make the empty tables of a new generation."""
         number = generations.highest(connection) + 1
-        self.tables(number).metadata.create_all(connection)
+        self.tables(number).metadata.create_all(connection, checkfirst=False)
         return generations.add(connection, number, self._form, is_live=is_live)
 
     def go_live(self, connection: Connection, number: int) -> None:
@@ -196,7 +195,13 @@ def _define_states(metadata: MetaData, name: str) -> Table:
     )
 
 
-def _form(projections: Sequence[AnyProjection]) -> str:
+@lru_cache(maxsize=16)
+def _tables(projections: tuple[AnyProjection, ...], number: int) -> Tables:
+    return Tables(projections, number)
+
+
+@lru_cache(maxsize=16)
+def _form(projections: tuple[AnyProjection, ...]) -> str:
     """What the tables and documents look like, as a digest: another one is another release's read model."""
     digest = hashlib.sha256(b"timeline %d\n" % TIMELINE_FORM)
     for projection in projections:
@@ -208,6 +213,9 @@ def _form(projections: Sequence[AnyProjection]) -> str:
 
 def _drop_everything(connection: Connection) -> None:
     inspector = inspect(connection)
+    if inspector.get_table_names() == [GENERATIONS.name]:
+        GENERATIONS.drop(connection)
+        return
     for view in inspector.get_view_names():
         connection.execute(text(f"DROP VIEW {connection.dialect.identifier_preparer.quote(view)}"))
     stored = MetaData()

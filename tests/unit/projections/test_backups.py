@@ -1,0 +1,73 @@
+"""Backups as Trove shows them."""
+
+from uuid import UUID
+
+from tests.logs import backup_history
+from tests.shown import projected, shown
+from tests.strategies import PROJECT, VERSION
+
+from muniment.domain.backup import BackupFailed
+from muniment_projections.backups import Backups
+from muniment_projections.row import View
+
+ID = UUID("5d8d8f5a-1f0f-4b23-9f77-11a1f7d3c001")
+INSTANCE = UUID("0b5c3c0a-6a43-4a7e-9a35-3f9f2b1d7e11")
+
+
+def test_a_complete_backup() -> None:
+    """It has exactly Trove's members; the size is that of the data."""
+    _, read_model = projected(*([event] for event in backup_history(ID, INSTANCE)[:3]))
+
+    assert shown(Backups(read_model).get(ID, project_id=PROJECT, view=View.DETAIL)) == {
+        "id": str(ID),
+        "name": "nightly",
+        "description": None,
+        "locationRef": "file:store/1",
+        "instance_id": str(INSTANCE),
+        "created": "2026-01-01T00:00:01",
+        "updated": "2026-01-01T00:00:03",
+        "size": 0.42,
+        "status": "COMPLETED",
+        "parent_id": None,
+        "project_id": PROJECT,
+        "datastore": {"type": "postgresql", "version": "18", "version_id": str(VERSION.version_id)},
+    }
+
+
+def test_a_backup_through_its_life() -> None:
+    """Every status is there to be asked for, as of its position; after the deletion there is no backup."""
+    _, read_model = projected(*([event] for event in backup_history(ID, INSTANCE)))
+    backups = Backups(read_model)
+
+    seen = [shown(backups.get(ID, project_id=PROJECT, view=View.DETAIL, as_of=n)) for n in range(1, 5)]
+
+    assert [s["status"] for s in seen] == ["NEW", "BUILDING", "COMPLETED", "DELETING"]
+    assert [s["size"] for s in seen] == [None, None, 0.42, 0.42]
+    assert backups.get(ID, project_id=PROJECT, view=View.DETAIL) is None
+
+
+def test_a_failed_backup_has_no_size() -> None:
+    """It stays in the list until its owner deletes it."""
+    begun = backup_history(ID, INSTANCE)[:2]
+    failed = BackupFailed(originator_id=ID, originator_version=3, message="the disk is full")
+    _, read_model = projected(begun, [failed])
+
+    seen = shown(Backups(read_model).get(ID, project_id=PROJECT, view=View.DETAIL))
+
+    assert (seen["status"], seen["size"], seen["locationRef"]) == ("FAILED", None, None)
+
+
+def test_backups_of_one_instance() -> None:
+    """The list can be narrowed to an instance and to a datastore."""
+    other = UUID("0b5c3c0a-6a43-4a7e-9a35-3f9f2b1d7e13")
+    second = UUID("5d8d8f5a-1f0f-4b23-9f77-11a1f7d3c002")
+    _, read_model = projected(backup_history(ID, INSTANCE)[:1], backup_history(second, other)[:1])
+    backups = Backups(read_model)
+
+    def ids(**facets: str) -> list[str]:
+        page = backups.page(project_id=PROJECT, view=View.DETAIL, facets=facets)
+        return [shown(document)["id"] for document in page.documents]
+
+    assert ids(instance_id=str(INSTANCE)) == [str(ID)]
+    assert ids(datastore="postgresql") == [str(second), str(ID)]
+    assert ids(instance_id=str(INSTANCE), datastore="mysql") == []
