@@ -7,7 +7,7 @@ which is safe: `receive` alone touches the cursor.
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -49,6 +49,15 @@ def backoff_s(attempt: int, *, jitter: float) -> float:
     [0.5, 1.0, 2.0, 30.0]
     """
     return min(0.5 * 2.0 ** (min(attempt, 10) - 1), _BACKOFF_S_MAX) * (0.5 + jitter / 2)
+
+
+class _Trouble(Exception):
+    """A try failed in a way that another may not."""
+
+    def __init__(self, message: str, *, wait_s: float = 0.0, is_passing: bool = True) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        self.is_passing = is_passing
 
 
 class GatewayTransport:
@@ -132,40 +141,46 @@ class GatewayTransport:
         Raises:
             Fault: patience ran out (retryable), or the gateway refuses for good (not retryable).
         """
+        request = self._client.build_request(
+            method,
+            path,
+            content=content,
+            params=params,
+            headers=self._credentials(),
+            timeout=httpx.Timeout(wait_s + _READ_S, connect=_CONNECT_S),
+        )
         started = self._elapsed()
-        for attempt, address in self._places():
-            trouble, wanted_s, retryable = "", 0.0, True
-            try:
-                with self._client.stream(
-                    method,
-                    address + path,
-                    content=content,
-                    params=params,
-                    headers=self._credentials(),
-                    timeout=httpx.Timeout(wait_s + _READ_S, connect=_CONNECT_S),
-                ) as response:
-                    if response.is_success:
-                        return response.status_code, _read(response, bytes_max)
-                    _raise_if_final(address, response.status_code)
-                    trouble, wanted_s = f"answers {response.status_code}", _retry_after_s(response)
-                    # A password that was given out a moment ago may not be known everywhere yet.
-                    retryable = response.status_code != httpx.codes.UNAUTHORIZED
-            except httpx.HTTPError as error:
-                trouble = f"cannot be reached ({type(error).__name__})"
-            self._place += 1
-            wait = max(backoff_s(attempt, jitter=self._jitter()), wanted_s)
-            if self._elapsed() - started + wait > self._patience_s:
-                message = f"the gateway at {address} {trouble}; tried {attempt} times"
-                raise Fault("gateway", message, retryable=retryable)
-            self._pause(wait)
-        raise AssertionError("the places never end")
-
-    def _places(self) -> Iterator[tuple[int, str]]:
-        """Where to try next, for ever: the last that answered, then the others in turn. The file is asked anew each time,
-        since a gateway may have moved."""
         for attempt in count(1):
+            try:
+                return self._try(request, bytes_max)
+            except _Trouble as trouble:
+                self._place += 1
+                wait = max(backoff_s(attempt, jitter=self._jitter()), trouble.wait_s)
+                if self._elapsed() - started + wait > self._patience_s:
+                    message = f"{trouble}; tried {attempt} times"
+                    raise Fault("gateway", message, retryable=trouble.is_passing) from trouble
+            self._pause(wait)
+        raise AssertionError("counting never ends")
+
+    def _try(self, request: httpx.Request, bytes_max: int) -> tuple[int, bytes]:
+        """Ask the gateway that answered last, or after a failure the next of the file, which may have changed."""
+        try:
             addresses = self._addresses.current()
-            yield attempt, addresses[self._place % len(addresses)]
+        except Fault as fault:
+            raise _Trouble(fault.message) from fault
+        address = addresses[self._place % len(addresses)]
+        request.url = httpx.URL(address + request.url.raw_path.decode())
+        request.headers["Host"] = request.url.netloc.decode()
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                if response.is_success:
+                    return response.status_code, _read(response, bytes_max)
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise _Trouble(f"the gateway at {address} cannot be reached ({type(error).__name__})") from error
+        raise _trouble_of(address, response)
 
     def _credentials(self) -> dict[str, str]:
         if self._bearer is None:
@@ -183,13 +198,20 @@ def _read(response: httpx.Response, bytes_max: int) -> bytes:
     return bytes(body)
 
 
-def _raise_if_final(address: str, status: int) -> None:
-    """A refusal will not change by asking again; being busy or broken may."""
+def _trouble_of(address: str, response: httpx.Response) -> Exception:
+    """What a status that is no success means: a refusal will not change by asking again, being busy or broken may."""
+    status = response.status_code
     if httpx.codes.is_client_error(status) and status not in _PASSING:
-        raise Fault("gateway", f"the gateway at {address} refuses: {status}", retryable=False)
+        return Fault("gateway", f"the gateway at {address} refuses: {status}", retryable=False)
+    # A password that was given out a moment ago may not be known everywhere yet; one that stays unknown is wrong.
+    return _Trouble(
+        f"the gateway at {address} answers {status}",
+        wait_s=_retry_after_s(response),
+        is_passing=status != httpx.codes.UNAUTHORIZED,
+    )
 
 
 def _retry_after_s(response: httpx.Response) -> float:
     """What the gateway asks for, in seconds, within our own bound."""
     asked = response.headers.get("Retry-After", "")
-    return min(float(asked), _BACKOFF_S_MAX) if asked.isdigit() else 0.0
+    return min(float(asked), _BACKOFF_S_MAX) if asked.isascii() and asked.isdigit() else 0.0
