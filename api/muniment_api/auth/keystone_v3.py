@@ -26,7 +26,7 @@ from muniment_api.bodies import decode, read_content
 from muniment_api.faults import fault_handlers
 from muniment_api.responses import JsonResponse, no_content
 from muniment_api.settings import ApiSettings
-from muniment_api.urls import base_url
+from muniment_api.urls import base_url, challenge
 
 __all__ = ["keystone_app"]
 
@@ -180,10 +180,7 @@ class _Keystone:
     def fault(self, request: Request, status: int, message: str, headers: Mapping[str, str]) -> Response:
         """An error in Keystone's form."""
         if status == 401:
-            headers = {
-                **headers,
-                "WWW-Authenticate": f'Keystone uri="{_safe_base(request, self.settings)}/identity"',
-            }
+            headers = {**headers, "WWW-Authenticate": challenge(request, self.settings)}
         return JsonResponse(views.error(status, message), status, headers)
 
     async def _by_password(self, request: Request, auth: Auth) -> tuple[Secret, Session]:
@@ -275,11 +272,3 @@ def _wanted(request: Request, name: str) -> bool:
 
 def _forbidden() -> Refused:
     return Refused("forbidden", "You are not authorized to perform the requested action.", status=403)
-
-
-def _safe_base(request: Request, settings: ApiSettings) -> str:
-    """The base for a header of a refusal, which must not be refused for its own host."""
-    try:
-        return base_url(request, settings)
-    except Refused:
-        return ""

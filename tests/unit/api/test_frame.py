@@ -195,6 +195,7 @@ def test_no_valid_proof_is_401(frame: Frame, headers: dict[str, str]) -> None:
     for path in ("/things/7", "/nowhere"):
         answer = frame.http.request("GET", f"/v1.0/{RED.id}{path}", headers=headers)
         assert (answer.status_code, list(answer.json())) == (401, ["unauthorized"])
+        assert answer.headers["WWW-Authenticate"] == 'Keystone uri="http://db.test:8779/identity"'
 
 
 @pytest.mark.parametrize("value", ["Basic ***", "Basic /w==", "Basic"])
