@@ -114,10 +114,11 @@ class Rebuild:
             )
 
     def _switch(self, projector: Projector, number: int, proof: Proof) -> Rebuilt:
+        # Told before the write lock is taken, since whoever is told may want to write.
+        self._report(RebuildProgress(RebuildStage.SWITCHING, projector.position, proof.position))
         with self._read_model.writing() as connection:
             live, _ = self._both(connection, number)
             built = projector.write_up_to(connection, live.position)
-            self._report(RebuildProgress(RebuildStage.SWITCHING, built.position, live.position))
             self._read_model.go_live(connection, number)
             self._read_model.drop_generation(connection, live.number)
         return Rebuilt(number, built.position, proof)
