@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx
 from tests.accounts import CHEAP, OFFICE, RED, users_file
 from tests.asgi import AsgiClient
-from tests.ledgers import ledger_on
+from tests.ledgers import VAULT, ledger_on
 
 from muniment.clock import Clock, ManualClock
-from muniment.cloud.recipes import Flavor
+from muniment.cloud.local.objects import FileObjectStore
+from muniment.cloud.recipes import Flavor, Network
+from muniment.contract.registry import Registry
 from muniment.domain.datastore import (
     DATASTORE,
     SYSTEM_PROJECT,
@@ -21,6 +23,9 @@ from muniment.domain.datastore import (
     version_id,
 )
 from muniment.domain.event import About
+from muniment.operations.scene import Knowledge
+from muniment.operations.timing import ONE_MACHINE
+from muniment.secrets.personal import PersonalCipher
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
 from muniment_api.app import create_app
@@ -38,6 +43,8 @@ FLAVORS = (
     Flavor(id="1", name="d1.small", ram_mib=512, vcpus=1),
     Flavor(id="c7-large", name="d1.large", ram_mib=4096, vcpus=2, disk_gib=5),
 )
+NETWORK = Network(id="net-1", name="local", is_default=True)
+DRIVERS = Registry.load()
 HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
 
 
@@ -50,7 +57,18 @@ class RestWorld:
         self.arrivals = Arrivals(read_model)
         self.projector = Projector(self.ledger.log, read_model, arrivals=self.arrivals)
         self.services = Services(
-            ledger=self.ledger, read_model=read_model, arrivals=self.arrivals, flavors=FLAVORS
+            ledger=self.ledger,
+            read_model=read_model,
+            arrivals=self.arrivals,
+            clock=self.clock,
+            vault=VAULT,
+            cipher=PersonalCipher(VAULT),
+            knowledge=Knowledge(DRIVERS.control, FileObjectStore(folder), ONE_MACHINE),
+            controls={"postgresql": DRIVERS.control("postgresql")},
+            flavors=FLAVORS,
+            networks=[NETWORK],
+            capabilities=frozenset(),
+            allows_superuser=True,
         )
         users, settings = users_file(folder), ApiSettings()
         identity = EmbeddedIdentity(users, self.clock, logins=Logins(users, self.clock, cost=CHEAP))
@@ -62,6 +80,8 @@ class RestWorld:
             identity_app=keystone_app(identity, settings),
         )
         self.http = AsgiClient(self.app)
+        self.projecting = threading.Lock()
+        """Whoever holds it stops the projector."""
 
     def call(
         self, method: str, path: str, *, user: str = "alice", project: str | None = None, json: object = None
@@ -72,9 +92,16 @@ class RestWorld:
         return self.http.request(method, url, headers={"Authorization": basic}, json=json)
 
     def register(
-        self, datastore: str, name: str, *, number: str, active: bool = True, default: bool = False
+        self,
+        datastore: str,
+        name: str,
+        *,
+        number: str,
+        active: bool = True,
+        default: bool = False,
+        waits: bool = True,
     ) -> None:
-        """Make a datastore version known."""
+        """Make a datastore version known; `waits` until the read models tell it."""
         version = DatastoreVersion(
             id=version_id(datastore, name),
             name=name,
@@ -92,7 +119,7 @@ class RestWorld:
             lambda state: register_version(state, datastore, version, default=default),
             about,
         )
-        assert self.arrivals.wait_for(self.ledger.log.head(), 10)
+        assert not waits or self.arrivals.wait_for(self.ledger.log.head(), 10)
 
 
 @contextmanager
@@ -107,7 +134,9 @@ def rest_world(folder: Path, clock: Clock | None = None) -> Iterator[RestWorld]:
 
     def project() -> None:
         while not ended.is_set():
-            if world.projector.run_once() == 0:
+            with world.projecting:
+                shown = world.projector.run_once()
+            if shown == 0:
                 world.ledger.log.wait(world.projector.position, 0.05)
 
     thread = threading.Thread(target=project)

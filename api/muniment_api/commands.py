@@ -49,6 +49,10 @@ class Commands:
                 saved = self._ledger.save(events, about, writes=writes, batch=batch)
             except Conflict:
                 continue
-            self._arrivals.wait_for(saved.position, _READ_MODEL_LIMIT_S)
+            self.told(saved.position)
             return saved
         raise Fault("store", f"other requests came first {_TRIES} times; try again")
+
+    def told(self, position: int) -> None:
+        """Wait, for at most a second, until the read models have passed a position."""
+        self._arrivals.wait_for(position, _READ_MODEL_LIMIT_S)

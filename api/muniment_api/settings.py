@@ -30,5 +30,7 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "RegionOne"
     body_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=16 * 1024 * 1024)] = 256 * 1024
     page_sizes: PageSizes = PageSizes()
+    volume_size_gib_max: Annotated[int, msgspec.Meta(ge=1, le=2**20)] = 16_384
+    """The largest volume that may be asked for, in GiB; quotas limit what a project has in all."""
     allow_plain_http: bool = False
     """Serve other machines without TLS: every password and token then crosses the network readable."""

@@ -1,0 +1,50 @@
+"""Requests that wait for an operation's end, since their answer makes no sense before it."""
+
+import time
+from typing import Final
+from uuid import UUID
+
+from muniment.domain.operation import OPERATION, End, Operation
+from muniment.domain.refused import Refused
+from muniment.store.ledger import Ledger
+
+__all__ = ["Endings"]
+
+_POLL_S: Final = 0.02
+
+
+class Endings:
+    """Waits for operations; each request that waits holds its thread."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Watch the operations in `ledger`."""
+        self._ledger = ledger
+
+    def require(self, operation_id: UUID, limit_s: float) -> None:
+        """Wait until the operation succeeded.
+
+        Raises:
+            Refused: 503 past the limit, with the operation's id: it goes on; 500 when it failed, with its message.
+        """
+        operation = self._await(operation_id, limit_s)
+        if operation is None or operation.outcome is None:
+            raise Refused(
+                "still-running",
+                f"operation {operation_id} goes on; look at it under /operations/{operation_id}",
+                status=503,
+                details={"operation_id": str(operation_id), "retry_after_s": 5},
+            )
+        if operation.outcome is not End.SUCCEEDED:
+            raise Refused(
+                "operation-failed",
+                operation.message or f"operation {operation_id} {operation.outcome}",
+                status=500,
+            )
+
+    def _await(self, operation_id: UUID, limit_s: float) -> Operation | None:
+        ends = time.monotonic() + limit_s
+        while True:
+            operation = self._ledger.load(OPERATION, operation_id)
+            if (operation is not None and operation.outcome is not None) or time.monotonic() > ends:
+                return operation
+            time.sleep(_POLL_S)

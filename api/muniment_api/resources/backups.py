@@ -1,0 +1,155 @@
+"""Backups: of the project, and of one instance."""
+
+import re
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+from starlette.responses import Response
+
+from muniment.contract.manifest import Capability
+from muniment.domain.backup import BackupRequested, check_deletable
+from muniment.domain.instance import check_actionable
+from muniment.domain.refused import Refused
+from muniment.store.reader import Reader
+from muniment_api.bodies import Bit, Name, Uuid
+from muniment_api.call import Call
+from muniment_api.commands import Decided
+from muniment_api.paging import listing, page_of
+from muniment_api.reads import as_id, document_of
+from muniment_api.responses import JsonResponse, accepted
+from muniment_api.route import Route
+from muniment_api.starting import about_owner, backup_begins, backup_deletion_begins
+from muniment_api.subjects import backup_of, find_backup, find_instance, instance_of
+from muniment_projections.row import View
+
+__all__ = ["ROUTES"]
+
+_CONTAINER = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_YES = ("true", "1", "yes")
+
+
+class RestoreFrom(msgspec.Struct, frozen=True):
+    """Objects that lie somewhere else already."""
+
+    remote_location: Name
+
+
+class BackupBody(msgspec.Struct, frozen=True):
+    """The backup that is wanted."""
+
+    name: Name
+    instance: Uuid | None = None
+    description: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
+    incremental: Bit = False
+    parent_id: Uuid | None = None
+    swift_container: Name | None = None
+    restore_from: RestoreFrom | None = None
+
+
+class CreateBackup(msgspec.Struct, frozen=True):
+    """The request."""
+
+    backup: BackupBody
+
+
+def index(call: Call) -> Response:
+    """The project's backups, newest first; narrowed by `datastore` and `instance_id`; all projects' for administrators."""
+    project_id: str | None = call.caller.project_id
+    everywhere = call.query.get("all_projects", "").lower() in _YES
+    if everywhere or call.query.get("project_id") not in (None, project_id):
+        call.require("backup:index:all_projects")
+        project_id = None if everywhere else call.query["project_id"]
+    facets: dict[str, str] = {}
+    if (datastore := call.query.get("datastore")) is not None:
+        call.services.drivers.control(datastore)
+        facets["datastore"] = datastore
+    if (instance_id := call.query.get("instance_id")) is not None:
+        facets["instance_id"] = str(as_id(instance_id) or instance_id)
+    return _page(call, project_id, facets)
+
+
+def of_instance(call: Call) -> Response:
+    """The backups of one instance."""
+    instance = instance_of(call)
+    return _page(call, instance.project_id, {"instance_id": str(instance.id)})
+
+
+def show(call: Call) -> Response:
+    """One backup."""
+    project_id = None if call.caller.is_admin else call.caller.project_id
+    document = document_of(
+        call, call.services.backups, "backup", call.path("backup_id"), project_id=project_id, view=View.DETAIL
+    )
+    return JsonResponse({"backup": call.filled(document)})
+
+
+def create(call: Call) -> Response:
+    """Begin a backup of an instance."""
+    body = call.body(CreateBackup).backup
+    if body.restore_from is not None:
+        raise Refused("no-remote-backups", "backups of other stores cannot be registered here", status=422)
+    if body.instance is None:
+        raise Refused("bad-request", "Name the instance: `instance`.", status=400)
+    if body.swift_container is not None and not _CONTAINER.fullmatch(body.swift_container):
+        raise Refused("bad-container", "swift_container may hold letters, digits and _@%+=:,./-", status=400)
+    backup_id, instance_id = uuid4(), body.instance
+    with call.services.ledger.reading() as reader:
+        owner = find_instance(call, reader, instance_id).project_id
+
+    def decide(reader: Reader) -> Decided:
+        instance = find_instance(call, reader, instance_id)
+        call.services.drivers.require(instance.datastore.datastore, Capability.BACKUP_FULL)
+        if body.incremental or body.parent_id is not None:
+            raise Refused(
+                "not-capable",
+                f"the driver of datastore {instance.datastore.datastore} lacks the capability backup.incremental",
+                status=422,
+            )
+        check_actionable(instance)
+        requested = BackupRequested(
+            originator_id=backup_id,
+            originator_version=1,
+            project_id=instance.project_id,
+            instance_id=instance.id,
+            name=body.name,
+            description=body.description,
+            datastore=instance.datastore,
+        )
+        return backup_begins(call, reader, instance, requested)
+
+    call.services.commands.commit(about_owner(call, owner), decide)
+    document = document_of(
+        call, call.services.backups, "backup", str(backup_id), project_id=None, view=View.DETAIL
+    )
+    return JsonResponse({"backup": call.filled(document)}, 202)
+
+
+def delete(call: Call) -> Response:
+    """Delete a backup and its data; while it is written or read it is refused."""
+    found = backup_of(call)
+
+    def decide(reader: Reader) -> Decided:
+        backup = find_backup(call, reader, found.id)
+        check_deletable(backup)
+        return backup_deletion_begins(call, backup)
+
+    call.services.commands.commit(about_owner(call, found.project_id), decide)
+    return accepted()
+
+
+def _page(call: Call, project_id: str | None, facets: dict[str, str]) -> Response:
+    page = page_of(call.query, size=call.settings.page_sizes.backups, size_max=1000)
+    found = call.services.backups.page(
+        project_id=project_id, view=View.DETAIL, limit=page.limit, marker=page.marker, facets=facets
+    )
+    return listing(call, "backups", call.filled_list(found.documents), found.next_marker)
+
+
+ROUTES = (
+    Route("GET", "/backups", "backup:index", index),
+    Route("POST", "/backups", "backup:create", create),
+    Route("GET", "/backups/{backup_id}", "backup:show", show),
+    Route("DELETE", "/backups/{backup_id}", "backup:delete", delete),
+    Route("GET", "/instances/{instance_id}/backups", "instance:backups", of_instance),
+)

@@ -1,0 +1,71 @@
+"""Which databases an account may use."""
+
+from typing import Annotated
+
+import msgspec
+from starlette.responses import Response
+
+from muniment.contract.ops import DatabaseSpec
+from muniment.domain.arguments import GrantArguments, RevokeArguments
+from muniment.domain.refused import NotFound, Refused
+from muniment.operations.access import GRANT, REVOKE
+from muniment_api.call import Call
+from muniment_api.names import check_database, no_duplicates
+from muniment_api.resources.users import existing_account
+from muniment_api.responses import JsonResponse, accepted
+from muniment_api.route import Route
+from muniment_api.starting import start_on
+from muniment_api.subjects import instance_of
+from muniment_api.wanted import AT_ONCE, DatabaseName
+
+__all__ = ["ROUTES"]
+
+
+class GrantDatabases(msgspec.Struct, frozen=True):
+    """Databases that the account is to be able to use, beside those it can."""
+
+    databases: Annotated[list[DatabaseName], msgspec.Meta(max_length=AT_ONCE)]
+
+
+def index(call: Call) -> Response:
+    """The databases of an account."""
+    _, user = existing_account(call, instance_of(call))
+    return JsonResponse({"databases": [{"name": name} for name in user.databases]})
+
+
+def grant(call: Call) -> Response:
+    """Give access to databases."""
+    names = [database.name for database in call.body(GrantDatabases).databases]
+    if not names:
+        raise Refused("bad-request", "Name at least one database.", status=400)
+    instance = instance_of(call)
+    control = call.services.drivers.control(instance.datastore.datastore)
+    for name in names:
+        check_database(control, DatabaseSpec(name=name))
+    no_duplicates("database", names, str)
+    account, _ = existing_account(call, instance)
+    start_on(
+        call, GRANT, instance.id, GrantArguments(name=account.name, host=account.host, databases=tuple(names))
+    )
+    return accepted()
+
+
+def revoke(call: Call) -> Response:
+    """Take access to one database away."""
+    instance = instance_of(call)
+    account, user = existing_account(call, instance)
+    database = call.path("name")
+    if database not in user.databases:
+        raise NotFound("grant on database", database)
+    start_on(
+        call, REVOKE, instance.id, RevokeArguments(name=account.name, host=account.host, database=database)
+    )
+    return accepted()
+
+
+_GRANTS = "/instances/{instance_id}/users/{user}/databases"
+ROUTES = (
+    Route("GET", _GRANTS, "instance:extension:user_access:index", index),
+    Route("PUT", _GRANTS, "instance:extension:user_access:update", grant),
+    Route("DELETE", _GRANTS + "/{name}", "instance:extension:user_access:delete", revoke),
+)

@@ -1,0 +1,200 @@
+"""Instances: lists, one, create, change, delete, and actions."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from starlette.responses import Response
+
+from muniment.contract.messages import VolumeFacts
+from muniment.domain.instance import check_actionable, rename
+from muniment.domain.refused import Refused
+from muniment.operations.restart_instance import RESTART_INSTANCE
+from muniment.store.reader import Reader
+from muniment_api.bodies import Name
+from muniment_api.call import Call
+from muniment_api.commands import Decided
+from muniment_api.paging import listing, page_of
+from muniment_api.reads import document_of, view_for
+from muniment_api.resources.instance_create import CreateInstance, draft_of
+from muniment_api.responses import JsonResponse, accepted
+from muniment_api.route import Route
+from muniment_api.starting import about_owner, creation_begins, start_on
+from muniment_api.subjects import find_instance, instance_of
+from muniment_projections.documents import VolumeUse
+from muniment_projections.row import View
+
+__all__ = ["ROUTES"]
+
+
+class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may change; at most one thing beside the name. What this release cannot do yet is refused by name."""
+
+    name: Name | None = None
+    configuration: Any = msgspec.UNSET
+    replica_of: Any = msgspec.UNSET
+    slave_of: Any = msgspec.UNSET
+    datastore_version: Name | msgspec.UnsetType = msgspec.UNSET
+    access: Any = msgspec.UNSET
+
+
+class UpdateInstance(msgspec.Struct, frozen=True):
+    """The request of PUT and PATCH, which are the same (D-24)."""
+
+    instance: InstanceChange
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """`reset_status`; an owner may ask for it in order to delete by force."""
+
+    force_delete: bool = False
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One action; its arguments are its own."""
+
+    restart: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    reset_status: Reset | msgspec.UnsetType = msgspec.UNSET
+    resize: Any = msgspec.UNSET
+    promote_to_replica_source: Any = msgspec.UNSET
+    eject_replica_source: Any = msgspec.UNSET
+
+
+def index(call: Call) -> Response:
+    """The project's instances, newest first, in short."""
+    return _page(call, View.SUMMARY)
+
+
+def detail(call: Call) -> Response:
+    """The project's instances, newest first, in full."""
+    return _page(call, View.DETAIL)
+
+
+def show(call: Call) -> Response:
+    """One instance; no guest is asked, volume figures are the last ones reported (D-17)."""
+    project_id = None if call.caller.is_admin else call.caller.project_id
+    key = call.path("instance_id")
+    document = document_of(
+        call, call.services.instances, "instance", key, project_id=project_id, view=view_for(call)
+    )
+    use = _volume_use(call.services.volume_facts(UUID(key)))
+    return JsonResponse({"instance": msgspec.Raw(call.site.fill(document, use))})
+
+
+def create(call: Call) -> Response:
+    """Accept an instance: everything checked, counted and recorded; the rest is an operation."""
+    body = call.body(CreateInstance).instance
+    instance_id = uuid4()
+
+    def decide(reader: Reader) -> Decided:
+        draft = draft_of(call, reader, instance_id, body)
+        return creation_begins(call, reader, draft.requested, draft.passwords, draft.backup)
+
+    call.services.commands.commit(call.about, decide)
+    document = document_of(
+        call, call.services.instances, "instance", str(instance_id), project_id=None, view=view_for(call)
+    )
+    return JsonResponse({"instance": msgspec.Raw(call.site.fill(document))})
+
+
+def update(call: Call) -> Response:
+    """Rename; other changes are refused by the name of what is missing."""
+    change = call.body(UpdateInstance).instance
+    instance = instance_of(call)
+    others = [
+        name
+        for name in ("configuration", "replica_of", "slave_of", "datastore_version", "access")
+        if getattr(change, name) is not msgspec.UNSET
+    ]
+    if len(others) > 1:
+        raise Refused(
+            "too-many-changes", f"change one thing at a time, not {' and '.join(others)}", status=400
+        )
+    if others:
+        _refuse_change(others[0])
+    if change.name is not None:
+        name = change.name
+        call.services.commands.commit(
+            about_owner(call, instance.project_id),
+            lambda reader: (rename(find_instance(call, reader, instance.id), name), []),
+        )
+    return accepted()
+
+
+def delete(call: Call) -> Response:
+    """Delete, in any state; a second request is accepted and changes nothing (D-27)."""
+    instance = instance_of(call)
+    taken_over = call.services.take_over.delete(instance.id, about_owner(call, instance.project_id))
+    call.services.commands.told(taken_over.position)
+    return accepted()
+
+
+def act(call: Call) -> Response:
+    """The actions: restart, reset_status; others are refused by the name of what is missing."""
+    action = call.body(Action)
+    named = [name for name in Action.__struct_fields__ if getattr(action, name) is not msgspec.UNSET]
+    if len(named) != 1:
+        raise Refused("bad-action", "Name one action: restart, reset_status.", status=400)
+    instance = instance_of(call)
+    match named[0]:
+        case "restart":
+            call.require("instance:restart")
+            start_on(call, RESTART_INSTANCE, instance.id, check=check_actionable)
+        case "reset_status":
+            forced = isinstance(action.reset_status, Reset) and action.reset_status.force_delete
+            call.require("instance:force_delete" if forced else "instance:reset_status")
+            taken_over = call.services.take_over.reset(instance.id, about_owner(call, instance.project_id))
+            call.services.commands.told(taken_over.position)
+        case "resize":
+            check_actionable(instance)
+            raise Refused("not-available", "resizing is not available in this release", status=422)
+        case other:
+            raise Refused(
+                "not-capable",
+                f"{other}: the driver of datastore {instance.datastore.datastore} lacks the capability replication",
+                status=422,
+            )
+    return accepted()
+
+
+def _refuse_change(name: str) -> None:
+    match name:
+        case "replica_of" | "slave_of":
+            raise Refused("not-a-replica", "the instance is not a replica", status=400)
+        case "configuration":
+            raise Refused(
+                "not-available", "configuration groups are not available in this release", status=422
+            )
+        case "datastore_version":
+            raise Refused("not-available", "upgrades are not available in this release", status=422)
+        case "access":
+            raise Refused("not-available", "access cannot be changed in this release", status=422)
+
+
+def _page(call: Call, view: View) -> Response:
+    page = page_of(call.query, size=call.settings.page_sizes.instances)
+    found = call.services.instances.page(
+        project_id=call.caller.project_id,
+        view=view_for(call, view),
+        limit=page.limit,
+        marker=page.marker,
+    )
+    return listing(call, "instances", call.filled_list(found.documents), found.next_marker)
+
+
+def _volume_use(facts: VolumeFacts | None) -> VolumeUse | None:
+    if facts is None:
+        return None
+    return VolumeUse(used_bytes=facts.used_bytes, available_bytes=facts.available_bytes)
+
+
+ROUTES = (
+    Route("GET", "/instances", "instance:index", index),
+    Route("GET", "/instances/detail", "instance:detail", detail),
+    Route("POST", "/instances", "instance:create", create),
+    Route("GET", "/instances/{instance_id}", "instance:show", show),
+    Route("PUT", "/instances/{instance_id}", "instance:update", update),
+    Route("PATCH", "/instances/{instance_id}", "instance:update", update),
+    Route("DELETE", "/instances/{instance_id}", "instance:delete", delete),
+    Route("POST", "/instances/{instance_id}/action", "instance:show", act),
+)

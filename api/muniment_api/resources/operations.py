@@ -1,0 +1,57 @@
+"""Operations: what is being done and was done, with live steps. Ours, beyond Trove."""
+
+from starlette.responses import Response
+
+from muniment.domain.refused import Refused
+from muniment_api.call import Call
+from muniment_api.paging import listing, page_of
+from muniment_api.reads import as_id, document_of, view_for
+from muniment_api.responses import JsonResponse
+from muniment_api.route import Route
+
+__all__ = ["ROUTES"]
+
+_STATES = {"running": "no", "ended": "yes"}
+
+
+def index(call: Call) -> Response:
+    """The project's operations, newest first; narrowed by `instance_id`, `backup_id`, and `state` (running, ended)."""
+    facets: dict[str, str] = {}
+    for name in ("instance_id", "backup_id"):
+        if (text := call.query.get(name)) is not None:
+            subject = as_id(text)
+            if subject is None:
+                raise Refused("bad-filter", f"{name} must be a UUID, not {text[:64]!r}", status=400)
+            facets[name] = str(subject)
+    if (state := call.query.get("state")) is not None:
+        if state not in _STATES:
+            raise Refused("bad-filter", f"state is running or ended, not {state[:64]!r}", status=400)
+        facets["has_ended"] = _STATES[state]
+    page = page_of(call.query, size=call.settings.page_sizes.operations, size_max=1000)
+    found = call.services.operations.page(
+        project_id=call.caller.project_id,
+        view=view_for(call),
+        limit=page.limit,
+        marker=page.marker,
+        facets=facets,
+    )
+    return listing(call, "operations", call.filled_list(found.documents), found.next_marker)
+
+
+def show(call: Call) -> Response:
+    """One operation with its steps."""
+    document = document_of(
+        call,
+        call.services.operations,
+        "operation",
+        call.path("operation_id"),
+        project_id=None if call.caller.is_admin else call.caller.project_id,
+        view=view_for(call),
+    )
+    return JsonResponse({"operation": call.filled(document)})
+
+
+ROUTES = (
+    Route("GET", "/operations", "operation:index", index),
+    Route("GET", "/operations/{operation_id}", "operation:show", show),
+)

@@ -1,0 +1,119 @@
+"""How requests start operations: what the engine says is to be saved, saved with the request's own events."""
+
+from collections.abc import Callable, Mapping
+from uuid import UUID, uuid4
+
+import msgspec
+
+from muniment.clock import seconds
+from muniment.domain.arguments import Arguments
+from muniment.domain.backup import Backup, BackupRequested
+from muniment.domain.event import About
+from muniment.domain.instance import Instance, InstanceRequested, check_databases_reachable
+from muniment.domain.quota import PROJECT_QUOTA, limits_of, quota_id
+from muniment.operations.steps import Definition
+from muniment.secret import Secret
+from muniment.store.reader import Reader
+from muniment_api.call import Call
+from muniment_api.commands import Decided
+from muniment_api.subjects import find_instance
+
+__all__ = ["about_owner", "backup_begins", "backup_deletion_begins", "creation_begins", "start_on"]
+
+
+def about_owner(call: Call, project_id: str) -> About:
+    """The authorship of what happens to a stream of that project, also where an administrator of another one asks."""
+    return msgspec.structs.replace(call.about, project_id=project_id)
+
+
+def start_on(
+    call: Call,
+    definition: Definition,
+    instance_id: UUID,
+    arguments: Arguments | None = None,
+    passwords: Mapping[UUID, Secret] | None = None,
+    *,
+    check: Callable[[Instance], None] = check_databases_reachable,
+    part: int = 0,
+) -> UUID:
+    """Start an operation on an instance that passes the check at that moment; returns the operation's id.
+
+    `part` tells apart several operations of one kind that one request starts on one instance.
+
+    Raises:
+        Refused: by the check, or the instance is gone.
+    """
+    started: list[UUID] = []
+
+    def decide(reader: Reader) -> Decided:
+        instance = find_instance(call, reader, instance_id)
+        check(instance)
+        beginning = call.services.starter.on_instance(
+            definition,
+            instance,
+            request_id=f"{call.request_id}/{part}" if part else call.request_id,
+            now_s=_now_s(call),
+            arguments=arguments,
+            secrets=passwords,
+        )
+        started[:] = [beginning.operation_id]
+        return beginning.events, beginning.writes
+
+    with call.services.ledger.reading() as reader:
+        project_id = find_instance(call, reader, instance_id).project_id
+    call.services.commands.commit(about_owner(call, project_id), decide)
+    return started[0]
+
+
+def creation_begins(
+    call: Call,
+    reader: Reader,
+    requested: InstanceRequested,
+    passwords: Mapping[UUID, Secret],
+    backup: Backup | None,
+) -> Decided:
+    """What is saved for a new instance of the caller's project, counted against its limits."""
+    services, project_id = call.services, call.caller.project_id
+    data_key = None
+    if backup is not None:
+        data_key = (uuid4(), services.backup_keys.open(reader, backup.project_id, backup.id))
+    beginning = services.starter.create_instance(
+        msgspec.structs.replace(requested, project_id=project_id),
+        request_id=call.request_id,
+        now_s=_now_s(call),
+        limits=_limits(call, reader, project_id),
+        secrets=passwords,
+        backup=backup,
+        data_key=data_key,
+    )
+    return beginning.events, beginning.writes
+
+
+def backup_begins(call: Call, reader: Reader, instance: Instance, requested: BackupRequested) -> Decided:
+    """What is saved for a new backup, with a data key of its own."""
+    services, project_id = call.services, instance.project_id
+    beginning = services.starter.create_backup(
+        requested,
+        instance,
+        services.backup_keys.new(reader, project_id, requested.originator_id),
+        secret_ref=uuid4(),
+        request_id=call.request_id,
+        now_s=_now_s(call),
+        limits=_limits(call, reader, project_id),
+    )
+    return beginning.events, beginning.writes
+
+
+def backup_deletion_begins(call: Call, backup: Backup) -> Decided:
+    """What is saved for the deletion of a backup."""
+    beginning = call.services.starter.delete_backup(backup, request_id=call.request_id, now_s=_now_s(call))
+    return beginning.events, beginning.writes
+
+
+def _limits(call: Call, reader: Reader, project_id: str) -> dict[str, int]:
+    set_for_project = reader.load(PROJECT_QUOTA, quota_id(project_id))
+    return limits_of(set_for_project, call.services.default_limits)
+
+
+def _now_s(call: Call) -> float:
+    return seconds(call.services.clock.now())

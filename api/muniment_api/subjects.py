@@ -1,0 +1,65 @@
+"""The instance or backup that a path names, for requests that work on it: found if it is the caller's."""
+
+from typing import TypeVar
+from uuid import UUID
+
+from muniment.domain.backup import BACKUP, Backup, BackupStatus
+from muniment.domain.event import Aggregate
+from muniment.domain.history import IllegalHistory
+from muniment.domain.instance import INSTANCE, Instance, Lifecycle
+from muniment.domain.refused import NotFound
+from muniment.store.reader import Reader
+from muniment_api.call import Call
+from muniment_api.reads import as_id
+
+__all__ = ["backup_of", "find_backup", "find_instance", "instance_of"]
+
+S = TypeVar("S", Instance, Backup)
+
+
+def find_instance(call: Call, reader: Reader, key: str | UUID) -> Instance:
+    """The instance with this id; an administrator finds those of other projects too.
+
+    Raises:
+        NotFound: there is none, it is another project's, or it is deleted.
+    """
+    found = _find(call, reader, INSTANCE, key)
+    if found is None or found.lifecycle is Lifecycle.DELETED:
+        raise NotFound("instance", key)
+    return found
+
+
+def find_backup(call: Call, reader: Reader, key: str | UUID) -> Backup:
+    """The backup with this id; raises as `find_instance`."""
+    found = _find(call, reader, BACKUP, key)
+    if found is None or found.status is BackupStatus.DELETED:
+        raise NotFound("backup", key)
+    return found
+
+
+def instance_of(call: Call) -> Instance:
+    """The instance in the path, as it is now; raises as `find_instance`."""
+    with call.services.ledger.reading() as reader:
+        return find_instance(call, reader, call.path("instance_id"))
+
+
+def backup_of(call: Call) -> Backup:
+    """The backup in the path, as it is now; raises as `find_instance`."""
+    with call.services.ledger.reading() as reader:
+        return find_backup(call, reader, call.path("backup_id"))
+
+
+def _find(call: Call, reader: Reader, aggregate: Aggregate[S], key: str | UUID) -> S | None:
+    stream = key if isinstance(key, UUID) else as_id(key)
+    found = None if stream is None else _load(reader, aggregate, stream)
+    if found is None or not (call.caller.is_admin or found.project_id == call.caller.project_id):
+        return None
+    return found
+
+
+def _load(reader: Reader, aggregate: Aggregate[S], stream: UUID) -> S | None:
+    """None also for the id of something else, which a caller may well have at hand."""
+    try:
+        return reader.load(aggregate, stream)
+    except IllegalHistory:
+        return None
