@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from muniment.bus.envelope import Message
@@ -22,7 +23,7 @@ from muniment.domain.instance import INSTANCE, Instance
 from muniment.secrets.vault import Vault
 from muniment.store.reader import Reader
 from muniment.store.state import OutboxRow
-from muniment.store.writes import Heard, Poke, SeenAt, WithdrawOutbox, Write
+from muniment.store.writes import Heard, Poke, ReportVolume, SeenAt, WithdrawOutbox, Write
 
 __all__ = ["Effect", "Hearing"]
 
@@ -107,6 +108,8 @@ class Hearing:
             )
         if len(said.public_key) == PUBLIC_KEY_BYTES:
             effect.writes += self._shown(reader, message, said.public_key)
+        if said.volume is not None:
+            effect.writes.append(ReportVolume(message.instance_id, msgspec.json.encode(said.volume)))
         if said.health is not None:
             instance = reader.load(INSTANCE, message.instance_id)
             if instance is not None:
