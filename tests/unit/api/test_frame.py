@@ -366,6 +366,23 @@ def test_route_with_an_unknown_rule_cannot_be_made() -> None:
         Route("GET", "/x", "instance:shwo", _echo)
 
 
+def test_public_endpoint_replaces_the_requests_host(tmp_path: Path) -> None:
+    """Behind a proxy, links and the catalogue begin with the endpoint that was configured."""
+    endpoint = "https://db.example.org"
+    frame = Frame(tmp_path, ApiSettings(public_endpoint=endpoint))
+    identity = {"methods": ["password"], "password": {"user": {"name": "alice", "password": "alice-secret"}}}
+    with frame.http:
+        version = frame.http.get("/v1.0", Host="10.0.0.7:8779").json()["version"]
+        token = frame.http.request(
+            "POST", "/identity/v3/auth/tokens", json={"auth": {"identity": identity}}
+        ).json()["token"]
+    assert version["links"][0]["href"] == f"{endpoint}/v1.0/"
+    assert {e["url"] for s in token["catalog"] for e in s["endpoints"]} == {
+        f"{endpoint}/identity/v3",
+        f"{endpoint}/v1.0/{RED.id}",
+    }
+
+
 def test_identity_is_below_the_same_port(frame: Frame) -> None:
     """The Keystone surface answers in its own form, with request ids."""
     answer = frame.http.get("/identity/v3/nowhere")

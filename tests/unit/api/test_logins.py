@@ -188,8 +188,11 @@ def test_waiting_is_bounded(desk: Desk) -> None:
         ]
         while len(desk.counted.calls) < 2:
             await asyncio.sleep(0)
-        refused = await desk.refusal("rita", "rita-secret")
-        desk.counted.gate.set()
+        try:
+            async with asyncio.timeout(5):
+                refused = await desk.refusal("rita", "rita-secret")
+        finally:
+            desk.counted.gate.set()
         return refused, len(await asyncio.gather(*crowd))
 
     refused, served = run(scenario())
