@@ -16,7 +16,7 @@ from muniment.dispatch.operation_secrets import put_secret
 from muniment.dispatch.relay import Relay
 from muniment.secret import Secret
 from muniment.store.state import OutboxRow
-from muniment.store.writes import DeleteSecrets
+from muniment.store.writes import DeleteSecrets, Prune
 
 
 @pytest.fixture(params=["tables", "memory"])
@@ -188,3 +188,14 @@ def test_longest_job(world: World) -> None:
     world.command(guest, operation_id, deadline_s=3 * 86400)
     assert world.relay.run_once() == 1
     assert guest.hear()[0].expires_ms == world.now_ms + 86_400_000
+
+
+def test_live_query_without_an_answer(world: World) -> None:
+    """A live query that was sent and never answered goes with the upkeep; an operation's command stays for its operation."""
+    guest, operation_id = world.enrolled()
+    world.command(guest, None, op="db.list", deadline_s=15)
+    row = world.command(guest, operation_id, deadline_s=15)
+    world.relay.run_once()
+    world.clock.advance(16)
+    world.ledger.save([], ABOUT, writes=[Prune(batches_before_s=0)])
+    assert [kept.id for kept in outbox(world, guest)] == [row.id]
