@@ -14,13 +14,17 @@ from muniment.domain.instance import Access, FlavorFacts, InstanceRequested, Ver
 from muniment.domain.refused import Refused
 from muniment.secret import Secret
 from muniment.store.reader import Reader
-from muniment_api.bodies import Address, Cidr, FlavorRef, Name, SizeGiB, Uuid, flavor_id
+from muniment_api.bodies import Cidr, FlavorRef, Name, SizeGiB, Uuid, flavor_id
 from muniment_api.call import Call
 from muniment_api.reads import as_id
 from muniment_api.subjects import find_backup
 from muniment_api.wanted import AT_ONCE, DatabaseBody, UserBody, wanted_databases, wanted_users
 
 __all__ = ["CreateInstance", "Draft", "draft_of"]
+
+
+FixedAddress = Annotated[str, msgspec.Meta(max_length=45)]
+"""Never used: addresses cannot be chosen here; an empty one is none."""
 
 
 class VolumeBody(msgspec.Struct, frozen=True):
@@ -50,10 +54,10 @@ class Nic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network_id: Name | None = None
     net_id: Name | None = msgspec.field(name="net-id", default=None)
     subnet_id: Name | None = None
-    ip_address: Address | None = None
+    ip_address: FixedAddress | None = None
     port_id: Name | None = msgspec.field(name="port-id", default=None)
-    v4_fixed_ip: Address | Literal[""] | None = msgspec.field(name="v4-fixed-ip", default=None)
-    v6_fixed_ip: Address | Literal[""] | None = msgspec.field(name="v6-fixed-ip", default=None)
+    v4_fixed_ip: FixedAddress | None = msgspec.field(name="v4-fixed-ip", default=None)
+    v6_fixed_ip: FixedAddress | None = msgspec.field(name="v6-fixed-ip", default=None)
 
 
 class AccessBody(msgspec.Struct, frozen=True):

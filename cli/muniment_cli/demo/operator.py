@@ -90,4 +90,4 @@ class Operator:
 
 
 def _muniment() -> list[str]:
-    return [sys.executable, "-m", "muniment_cli"]
+    return [str(Path(sys.executable).with_name("muniment"))]

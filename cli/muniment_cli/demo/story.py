@@ -140,7 +140,7 @@ class _Story:
             step.note = f"{len(lines)} lines"
         for line in lines:
             self._progress.say(f"       {line}")
-        return len(self._tenant.get("/events", instance=instance["id"])["events"])
+        return len(self._tenant.get("/events", instance_id=instance["id"])["events"])
 
     def _verify(self) -> str:
         with self._progress.step("verify the chain of every stream") as step:
@@ -156,7 +156,7 @@ class _Story:
         with self._progress.step("kill -9 muniment up in a second backup") as step:
             body = {"backup": {"name": "interrupted", "instance": instance["id"]}}
             made = self._tenant.post("/backups", body)["backup"]
-            while "create backup" not in (doing := self._tenant.current_step(made["id"])):
+            while "upload" not in (doing := self._tenant.current_step("backup", made["id"])):
                 step.live(doing)
                 if self._tenant.get(f"/backups/{made['id']}")["backup"]["status"] not in ("NEW", "BUILDING"):
                     raise Fault(

@@ -83,7 +83,7 @@ class Tenant:
                 raise Fault("demo", f"{what} is {found['status']}: {found.get('fault')}", retryable=False)
             if time.monotonic() > ends:
                 raise Fault("demo", f"{what} was not {wanted} after {limit_s:.0f} s but {found['status']}")
-            live(self.current_step(found["id"]))
+            live(self.current_step(key, found["id"]))
             time.sleep(_POLL_S)
 
     def wait_gone(self, what: str, path: str, limit_s: float = 90) -> None:
@@ -94,10 +94,11 @@ class Tenant:
                 raise Fault("demo", f"{what} was still there after {limit_s:.0f} s")
             time.sleep(_POLL_S)
 
-    def current_step(self, subject_id: str) -> str:
-        """The steps that are going on for an instance or a backup."""
-        running = self.get("/operations", subject=subject_id, state="running")["operations"]
-        steps = [s["name"] for operation in running for s in operation["steps"] if s["state"] == "running"]
+    def current_step(self, kind: str, subject_id: str) -> str:
+        """The steps that are going on for a subject: an `instance` or a `backup`."""
+        query = {f"{kind}_id": subject_id, "state": "running"}
+        running = self.get("/operations", **query)["operations"]
+        steps = [s["name"] for operation in running for s in operation["steps"] if s["status"] == "running"]
         return ", ".join(step.replace("_", " ") for step in steps) or "waiting"
 
     def connect(
