@@ -9,6 +9,7 @@ from pathlib import Path
 from muniment.clock import SystemClock
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.objects import FileObjectStore
+from muniment.contract.registry import Registry
 from muniment.secrets.keys import KeyEncryptionKeys
 from muniment.secrets.personal import PersonalCipher
 from muniment.secrets.vault import Vault
@@ -39,9 +40,14 @@ class Installation:
         return Vault(KeyEncryptionKeys.read(self.data.key_file))
 
     @cached_property
+    def cipher(self) -> PersonalCipher:
+        """What seals and opens personal fields."""
+        return PersonalCipher(self.vault)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Events and state tables."""
-        return Ledger(self.recorder, clock=self.clock, cipher=PersonalCipher(self.vault))
+        return Ledger(self.recorder, clock=self.clock, cipher=self.cipher)
 
     @cached_property
     def recorder(self) -> SQLiteRecorder:
@@ -57,6 +63,11 @@ class Installation:
     def users(self) -> UsersFile:
         """The accounts."""
         return UsersFile(self.data.users_file)
+
+    @cached_property
+    def drivers(self) -> Registry:
+        """The drivers that are installed beside this program."""
+        return Registry.load()
 
     @cached_property
     def cloud(self) -> LocalCloud:

@@ -31,7 +31,7 @@ def print_records(records: Sequence[Mapping[str, object]], form: Form, columns: 
         table.add_column(column.replace("_", " "), overflow="fold")
     for record in records:
         table.add_row(*(_cell(record.get(column)) for column in columns))
-    console().print(table)
+    _print_table(table)
 
 
 def print_record(record: Mapping[str, object], form: Form, fields: Sequence[str] | None = None) -> None:
@@ -45,7 +45,18 @@ def print_record(record: Mapping[str, object], form: Form, fields: Sequence[str]
     for field in fields or list(record):
         if field in record:
             table.add_row(field.replace("_", " "), _cell(record[field]))
-    console().print(table)
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """Programs that cut lines get none that end in blanks."""
+    place = console()
+    if place.is_terminal:
+        place.print(table)
+        return
+    with place.capture() as captured:
+        place.print(table)
+    sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
 
 
 def _print_data(data: object, form: Form) -> None:

@@ -32,10 +32,10 @@ def address_of(instance: Mapping[str, Any]) -> tuple[str, int]:
     Raises:
         Failure: it has no address yet.
     """
-    addresses = instance.get("addresses") or []
-    if not addresses:
-        raise Failure(f"instance {instance['name']} has no address; its status is {instance['status']}")
-    return addresses[0]["address"], int(instance.get("port") or addresses[0].get("port") or 5432)
+    for endpoint in instance.get("endpoints") or []:
+        if endpoint["type"] == "client":
+            return endpoint["host"], int(endpoint["port"])
+    raise Failure(f"instance {instance['name']} has no address; its status is {instance['status']}")
 
 
 def command_line(address: str, port: int, *, user: str, database: str, password: Secret | None = None) -> str:

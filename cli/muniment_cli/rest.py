@@ -67,7 +67,8 @@ class Rest:
             raise BadInput(f"no {singular} is named {name_or_id} or has that id")
         if len(found) > 1:
             raise BadInput(f"{len(found)} {collection} are named {name_or_id}; use the id of one")
-        return self.get(f"/{collection}/{quote(found[0]['id'], safe='')}")[singular]
+        shown: Body = self.get(f"/{collection}/{quote(found[0]['id'], safe='')}")[singular]
+        return shown
 
     def _call(
         self, method: str, path: str, *, query: Mapping[str, object] | None = None, body: Body | None = None
@@ -81,7 +82,7 @@ class Rest:
             **({} if body is None else {"json": body}),
         )
         if answer.is_success:
-            return msgspec.json.decode(answer.content, type=dict[str, Any]) if answer.content.strip() else {}
+            return _decoded(answer.content)
         raise _refusal(answer)
 
 
@@ -127,6 +128,12 @@ def _sent(http: httpx.Client, method: str, url: str, **how: Any) -> httpx.Respon
         ) from None
     except httpx.InvalidURL as error:
         raise BadInput(f"{url}: {error}") from None
+
+
+def _decoded(content: bytes) -> Body:
+    """An accepted request may be answered with nothing."""
+    body: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any]) if content.strip() else {}
+    return body
 
 
 def _refusal(answer: httpx.Response) -> Failure:

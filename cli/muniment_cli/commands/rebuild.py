@@ -60,7 +60,7 @@ def _run(installation: Installation) -> Rebuilt:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=place, transient=True, disable=not place.is_terminal) as progress:
         task = progress.add_task("folding", total=None)
-        said_s = 0.0
+        said_s = time.monotonic()
 
         def report(step: RebuildProgress) -> None:
             nonlocal said_s

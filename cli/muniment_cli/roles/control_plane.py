@@ -1,28 +1,46 @@
 """The composition root: every role but the agent, put together in one process."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
+from starlette.applications import Starlette
+
+from muniment.clock import seconds
 from muniment.dispatch.conductor import Conductor
 from muniment.dispatch.gateway_tables import GatewayTables
+from muniment.dispatch.guest_keys import GuestKeys
 from muniment.dispatch.liveness import Liveness
 from muniment.dispatch.mail import TableMail
 from muniment.dispatch.relay import Relay
+from muniment.domain.datastore import SYSTEM_PROJECT
+from muniment.domain.event import About
 from muniment.domain.guest import SILENT_S
 from muniment.fault import Fault
+from muniment.operations.catalogue import CATALOGUE
+from muniment.operations.performing import Performer
+from muniment.operations.scene import Knowledge
+from muniment.operations.taskmanager import TaskManager
+from muniment.operations.timing import ONE_MACHINE
+from muniment.operations.worker import Worker
+from muniment.store.writes import EndLeases
 from muniment_api.app import create_app
 from muniment_api.auth.embedded import EmbeddedIdentity
 from muniment_api.auth.keystone_v3 import keystone_app
 from muniment_api.gateway import Gateway
 from muniment_api.services import Services
 from muniment_cli.installation import Installation
+from muniment_cli.roles.datastores import register_datastores
 from muniment_cli.roles.loop import Loop
 from muniment_projections.projector import Projector
 from muniment_projections.waiting import Arrivals
 
 __all__ = ["ControlPlane"]
 
+_TASKMANAGERS = 2
+"""So that one call to the cloud that takes its time does not hold up the operations of others."""
 _TEND_S = 0.5
 _LOOK_S = 1.0
 """How long a role sleeps when nothing wakes it; a commit of this process does."""
@@ -47,30 +65,26 @@ class ControlPlane:
         self._relay = Relay(ledger, vault, mail, clock)
         self._conductor = Conductor(ledger, vault, mail, clock)
         self._liveness = Liveness(ledger, clock)
+        self._taskmanager = self._made_taskmanager()
         self.loops = [
             self._loop("projector", self._project),
             self._loop("relay", lambda: _until_idle(self._relay.run_once)),
             self._loop("conductor", lambda: _until_idle(self._conductor.run_once)),
             self._loop("liveness", self._watch_guests),
             self._loop("cloud", self._tend),
+            *(self._loop(f"taskmanager-{n}", self._drive) for n in range(1, _TASKMANAGERS + 1)),
         ]
-        identity = EmbeddedIdentity(installation.users, clock)
-        self.api = create_app(
-            identity=identity,
-            services=Services(
-                ledger=ledger,
-                read_model=installation.read_model,
-                arrivals=arrivals,
-                flavors=installation.cloud.flavors(),
-            ),
-            settings=installation.settings.api,
-            checks={loop.name: _check(loop) for loop in self.loops},
-            identity_app=keystone_app(identity, installation.settings.api),
-        )
+        self.api = self._made_api(arrivals)
         self._started_s = time.monotonic()
 
     def start(self) -> None:
-        """Set every loop going."""
+        """Register what the drivers bring, free what a killed process held, and set every loop going.
+
+        The caller holds the lock of the data directory: nobody else drives operations here.
+        """
+        ledger = self._installation.ledger
+        register_datastores(ledger, self._installation.drivers)
+        ledger.save([], About(project_id=SYSTEM_PROJECT, actor="up"), writes=[EndLeases()])
         self._started_s = time.monotonic()
         for loop in self.loops:
             loop.start()
@@ -92,13 +106,70 @@ class ControlPlane:
             )
         if why := self._installation.cloud.volumes.why_no_images():
             found.append(f"the size of volumes is not enforced: {why}")
+        for rejected in self._installation.drivers.rejected:
+            found.append(
+                f"the driver {rejected.driver or rejected.package} is refused: {rejected.reasons[0]}"
+            )
         return found
+
+    def _knowledge(self) -> Knowledge:
+        installation = self._installation
+        return Knowledge(
+            control=installation.drivers.control, objects=installation.objects, timing=ONE_MACHINE
+        )
+
+    def _made_taskmanager(self) -> TaskManager:
+        installation = self._installation
+        clock = installation.clock
+        worker = Worker(
+            installation.ledger,
+            catalogue=CATALOGUE,
+            knowledge=self._knowledge(),
+            performer=Performer(installation.cloud, installation.objects, now_s=lambda: seconds(clock.now())),
+            guest_keys=GuestKeys(installation.vault),
+            clock=clock,
+            new_id=uuid4,
+        )
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        return TaskManager(installation.ledger, worker, clock, owner=owner, lease_s=ONE_MACHINE.lease_s)
+
+    def _made_api(self, arrivals: Arrivals) -> Starlette:
+        installation = self._installation
+        settings = installation.settings
+        identity = EmbeddedIdentity(installation.users, installation.clock)
+        services = Services(
+            ledger=installation.ledger,
+            read_model=installation.read_model,
+            arrivals=arrivals,
+            clock=installation.clock,
+            vault=installation.vault,
+            cipher=installation.cipher,
+            knowledge=self._knowledge(),
+            controls={
+                s.name: installation.drivers.control(s.name) for s in installation.drivers.datastores()
+            },
+            flavors=installation.cloud.flavors(),
+            networks=installation.cloud.networks(),
+            capabilities=installation.cloud.capabilities,
+            allows_superuser=os.geteuid() == 0 or settings.local.allow_shared_superuser,
+        )
+        return create_app(
+            identity=identity,
+            services=services,
+            settings=settings.api,
+            checks={loop.name: _check(loop) for loop in self.loops},
+            identity_app=keystone_app(identity, settings.api),
+        )
 
     def _loop(self, name: str, step: Callable[[], float]) -> Loop:
         return Loop(name, self._installation.recorder.wakeup, step)
 
     def _project(self) -> float:
         return 0.0 if self._projector.run_once() else _LOOK_S
+
+    def _drive(self) -> float:
+        due_s = self._taskmanager.run_once()
+        return max(0.0, min(_LOOK_S, due_s - seconds(self._installation.clock.now())))
 
     def _watch_guests(self) -> float:
         # Nobody could be heard while we did not run: silence counts from our start.

@@ -37,6 +37,10 @@ class LocalCloudSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """No volume is made when less than this is free on the disk that holds the volumes."""
 
+    allow_shared_superuser: bool = False
+    """Let tenants enable the superuser although all engines run as one user, as they do where we are not root: a tenant's
+    superuser then reaches every database of this machine, and the key-encryption key."""
+
     def __post_init__(self) -> None:
         if self.engine_uid_last < self.engine_uid_first:
             raise ValueError("engine_uid_last is below engine_uid_first")

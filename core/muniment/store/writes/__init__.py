@@ -27,6 +27,7 @@ from muniment.store.writes.guests import (
 )
 from muniment.store.writes.queue import (
     AddSignal,
+    EndLeases,
     EndOperation,
     Enqueue,
     Poke,
@@ -43,6 +44,7 @@ __all__ = [
     "Enqueue",
     "Requeue",
     "RenewClaim",
+    "EndLeases",
     "EndOperation",
     "Poke",
     "AddSignal",

@@ -8,7 +8,16 @@ from muniment.store.state import Rank, SignalRow
 from muniment.store.transaction import Transaction
 from muniment.store.writes.write import Write
 
-__all__ = ["AddSignal", "EndOperation", "Enqueue", "Poke", "RenewClaim", "Requeue", "UseSignals"]
+__all__ = [
+    "AddSignal",
+    "EndLeases",
+    "EndOperation",
+    "Enqueue",
+    "Poke",
+    "RenewClaim",
+    "Requeue",
+    "UseSignals",
+]
 
 _POKE = """UPDATE queue SET pokes = pokes + 1, due_s = CASE WHEN due_s < :now_s THEN due_s ELSE :now_s END
     WHERE operation_id = :operation_id AND done_at_s IS NULL RETURNING pokes"""
@@ -71,6 +80,19 @@ class RenewClaim(_OperationWrite, frozen=True):
             WHERE operation_id = :operation_id AND claim_no = :claim_no AND done_at_s IS NULL RETURNING claim_no"""
         if tx.row(statement, self) is None:
             raise _claim_lost(self.operation_id, self.claim_no)
+
+
+class EndLeases(Write, frozen=True):
+    """Nobody drives anything: every claim may be taken at once, instead of when its lease is over.
+
+    For a process that knows itself to be the only one, after one that was killed. A holder that lives after all is
+    fenced by its claim's number as soon as another takes the claim.
+    """
+
+    RANK: ClassVar[Rank] = Rank.QUEUE
+
+    def apply(self, tx: Transaction) -> None:
+        tx.run("UPDATE queue SET owner = '', lease_until_s = 0 WHERE done_at_s IS NULL AND lease_until_s > 0")
 
 
 class EndOperation(_OperationWrite, frozen=True):

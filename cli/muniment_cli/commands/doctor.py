@@ -1,0 +1,89 @@
+"""`muniment doctor`: what is stuck and why, and what this machine lacks."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from muniment.operations.reconciler import Orphan, Reconciler
+from muniment.operations.timing import ONE_MACHINE
+from muniment_cli.commands.findings import Finding, Verdict, machine_findings, plane_findings, work_findings
+from muniment_cli.failure import FAILED, BadInput
+from muniment_cli.installation import Installation, opened
+from muniment_cli.output import Form, print_records
+
+__all__ = ["doctor"]
+
+_COLUMNS = ("verdict", "about", "finding", "next")
+
+
+def doctor(
+    *,
+    remove_orphans: Annotated[
+        bool, Parameter(negative="", help="Remove resources that no instance holds, after asking.")
+    ] = False,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
+) -> int:
+    """Look at the machine, the control plane, the agents and the operations, and say what is wrong and what to do.
+
+    Exit code 1 when something is wrong; what is only worth knowing does not count.
+
+    Example: `muniment doctor`
+    """
+    with opened(data) as installation:
+        reconciler = _reconciler(installation)
+        orphans = reconciler.orphans()
+        if remove_orphans:
+            return _remove(reconciler, orphans, ask=not yes)
+        findings = [
+            *machine_findings(installation),
+            *plane_findings(installation),
+            *work_findings(installation),
+        ]
+        findings += _orphan_findings(orphans)
+    print_records([_row(finding) for finding in findings], output, _COLUMNS)
+    return FAILED if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
+
+
+def _reconciler(installation: Installation) -> Reconciler:
+    return Reconciler(installation.ledger, installation.cloud, installation.clock, ONE_MACHINE)
+
+
+def _orphan_findings(orphans: Sequence[Orphan]) -> Iterator[Finding]:
+    for orphan in orphans:
+        resource = orphan.resource
+        yield Finding(
+            Verdict.WRONG,
+            f"{resource.kind} {resource.id}",
+            f"no instance holds it: {orphan.reason}",
+            "muniment doctor --remove-orphans",
+        )
+
+
+def _remove(reconciler: Reconciler, orphans: Sequence[Orphan], *, ask: bool) -> int:
+    if not orphans:
+        print("there is nothing that no instance holds")
+        return 0
+    for orphan in orphans:
+        print(f"{orphan.resource.kind} {orphan.resource.id}: {orphan.reason}")
+    if ask:
+        if not sys.stdin.isatty():
+            raise BadInput("say --yes where nobody can be asked")
+        if input("Type yes to remove these: ").strip().lower() != "yes":
+            raise BadInput("nothing was removed")
+    removed = sum([reconciler.remove(orphan) for orphan in orphans])
+    print(f"removed: {removed} of {len(orphans)}")
+    return 0
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    return {
+        "verdict": finding.verdict.value,
+        "about": finding.about,
+        "finding": finding.finding,
+        "next": finding.next_step or None,
+    }

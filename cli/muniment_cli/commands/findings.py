@@ -1,0 +1,191 @@
+"""What `muniment doctor` finds, place by place."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from muniment.clock import seconds
+from muniment.cloud.recipes import Kind
+from muniment.domain.guest import SILENT_S
+from muniment_cli.installation import Installation
+from muniment_cli.settings import agent_python
+from muniment_cli.shown import everything
+from muniment_projections.operations import Operations
+
+__all__ = ["Finding", "Verdict", "machine_findings", "plane_findings", "work_findings"]
+
+_GIB = 1024**3
+_FREE_GIB_MIN = 2
+_ANSWER_S = 5.0
+_LAG_MAX = 1000
+_DOCKER_SOCKET = "/var/run/docker.sock"
+
+
+class Verdict(StrEnum):
+    """How a finding is meant."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    verdict: Verdict
+    about: str
+    finding: str
+    next_step: str = ""
+
+
+def machine_findings(installation: Installation) -> Iterator[Finding]:
+    """What this machine has and lacks."""
+    if os.geteuid() == 0:
+        yield Finding(Verdict.GOOD, "user", "root: every database runs as a user of its own")
+    else:
+        yield Finding(
+            Verdict.NOTE, "user", "not root: all databases run as this user, tenants are not isolated"
+        )
+    why = installation.cloud.volumes.why_no_images()
+    if why:
+        yield Finding(Verdict.NOTE, "volumes", f"directories, whose size nothing enforces: {why}")
+    else:
+        yield Finding(Verdict.GOOD, "volumes", "XFS on image files, of enforced size")
+    yield _free("free space for volumes", installation.data.cloud)
+    yield _free("free space for backups", installation.backups_directory)
+    python = agent_python(installation.settings)
+    if os.access(python, os.X_OK):
+        yield Finding(Verdict.GOOD, "agents' environment", str(python))
+    else:
+        yield Finding(Verdict.WRONG, "agents' environment", f"{python} is missing", "make install")
+    for rejected in installation.drivers.rejected:
+        name = rejected.driver or rejected.package
+        yield Finding(Verdict.WRONG, f"driver {name}", "; ".join(rejected.reasons), "muniment drivers")
+    yield _docker()
+
+
+def plane_findings(installation: Installation) -> Iterator[Finding]:
+    """Whether the control plane runs, and each of its roles."""
+    holder = installation.data.holder()
+    url = _own_api(installation)
+    if holder is None:
+        yield Finding(Verdict.WRONG, "control plane", "it does not run", "muniment up")
+        for setting in ("api", "gateway"):
+            yield from _taken(setting, getattr(installation.settings.listen, setting))
+        return
+    yield Finding(Verdict.GOOD, "control plane", f"runs (process {holder})")
+    try:
+        # Our own loopback address; a certificate that others trust says nothing here.
+        answer = httpx.get(f"{url}/healthz", timeout=_ANSWER_S, verify=False)  # noqa: S501
+        checks = msgspec.json.decode(answer.content)["checks"]
+    except (httpx.HTTPError, msgspec.MsgspecError, KeyError) as error:
+        yield Finding(
+            Verdict.WRONG, "api", f"{url} does not answer: {error}", "look at the log of muniment up"
+        )
+        return
+    for role, outcome in checks.items():
+        good = outcome == "ok"
+        yield Finding(
+            Verdict.GOOD if good else Verdict.WRONG,
+            f"role {role}",
+            outcome,
+            "" if good else "look at the log",
+        )
+    lag = installation.ledger.log.head() - installation.read_model.position()
+    if lag > _LAG_MAX:
+        yield Finding(Verdict.WRONG, "read models", f"{lag} events behind the log", "muniment rebuild")
+
+
+def work_findings(installation: Installation) -> Iterator[Finding]:
+    """Agents that do not run or are not heard of, and operations that do not get on."""
+    yield from _agents(installation)
+    for operation in everything(Operations(installation.read_model), has_ended="no"):
+        stuck = [step for step in operation["steps"] if step["is_blocked"] or step["failures"]]
+        about = f"{operation['kind']} {operation['id']}"
+        for step in stuck:
+            what = "is blocked" if step["is_blocked"] else f"failed {step['failures']} times"
+            reason = step.get("error") or step["message"] or "no reason was given"
+            yield Finding(
+                Verdict.WRONG if step["is_blocked"] else Verdict.NOTE,
+                about,
+                f"step {step['name']} {what}: {reason}",
+                f"muniment events --instance {operation['instance_id']}" if operation["instance_id"] else "",
+            )
+        if not stuck:
+            yield Finding(Verdict.GOOD, about, f"under way since {operation['started_at']}")
+
+
+def _agents(installation: Installation) -> Iterator[Finding]:
+    servers = installation.cloud.servers
+    now_s = seconds(installation.clock.now())
+    with installation.ledger.reading() as reader:
+        heard = {record.id: reader.seen_at(record.tag.instance_id) for record in servers.shelf.all()}
+    for record in servers.shelf.all():
+        about = f"agent of {record.tag.instance_id}"
+        if record.deleting:
+            yield Finding(Verdict.NOTE, f"{Kind.SERVER} {record.id}", "it is being removed")
+        elif (pid := servers.agent_pid(record)) is None:
+            yield Finding(
+                Verdict.WRONG,
+                about,
+                f"it does not run: {servers.last_words(record) or 'it left no word'}",
+                f"look at {servers.shelf.path(record.id) / 'log'}; muniment up starts it",
+            )
+        elif (at_s := heard.get(record.id)) is not None and now_s - at_s > SILENT_S:
+            yield Finding(
+                Verdict.WRONG,
+                about,
+                f"process {pid} was not heard of for {now_s - at_s:.0f} s",
+                "muniment up",
+            )
+        else:
+            yield Finding(Verdict.GOOD, about, f"runs (process {pid})")
+
+
+def _free(about: str, place: Path) -> Finding:
+    free_gib = shutil.disk_usage(place).free / _GIB
+    text = f"{free_gib:.1f} GiB on the disk of {place}"
+    if free_gib < _FREE_GIB_MIN:
+        return Finding(
+            Verdict.WRONG, about, text, f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
+        )
+    return Finding(Verdict.GOOD, about, text)
+
+
+def _docker() -> Finding:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.settimeout(1.0)
+        try:
+            trial.connect(_DOCKER_SOCKET)
+        except OSError as error:
+            return Finding(Verdict.NOTE, "docker", f"not usable ({error.strerror}); engines run as processes")
+    return Finding(Verdict.GOOD, "docker", "answers; engines run as processes all the same, so far")
+
+
+def _own_api(installation: Installation) -> str:
+    listen = installation.settings.listen
+    host, _, port = listen.api.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"{'http' if listen.certificate is None else 'https'}://{host}:{port}"
+
+
+def _taken(setting: str, host_port: str) -> Iterator[Finding]:
+    parts = urlsplit(f"//{host_port}")
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1.0).close()
+    except OSError:
+        return
+    yield Finding(
+        Verdict.WRONG,
+        f"port of the {setting}",
+        f"another program listens on {host_port}",
+        "change it in the settings",
+    )
