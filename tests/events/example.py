@@ -48,7 +48,8 @@ def _example(info: inspect.Type, name: str) -> Any:
     if type(info) in _PLAIN:
         return _PLAIN[type(info)]
     if isinstance(info, inspect.Metadata):
-        return _example(info.type, name)
+        is_personal = bool((info.extra or {}).get("personal"))
+        return _example(info.type, f"personal {name}" if is_personal else name)
     if isinstance(info, inspect.IntType):
         return info.ge if info.ge is not None else 7
     if isinstance(info, inspect.StrType):

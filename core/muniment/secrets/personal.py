@@ -14,7 +14,6 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from muniment.domain.event import ERASED
 from muniment.fault import Fault
 from muniment.secret import Secret
 from muniment.secrets.keys import KEY_BYTES
@@ -33,7 +32,7 @@ class ProjectKeys:
     """The opened data keys of one project; the newest seals, each opens what it sealed."""
 
     def __init__(self, project_id: str, keys: Sequence[bytes], random: Callable[[int], bytes]) -> None:
-        """Take the keys, oldest first. Without any, everything reads as `ERASED` and nothing can be sealed."""
+        """Take the keys, oldest first. Without any, nothing can be opened or sealed."""
         self._project = project_id.encode()
         self._ciphers = {_id_of(key): AESGCMSIV(key) for key in keys}
         self._current = _id_of(keys[-1]) if keys else None
@@ -48,8 +47,8 @@ class ProjectKeys:
         sealed = self._ciphers[self._current].encrypt(nonce, text.encode("utf-8", "surrogatepass"), context)
         return f"{_FORM}.{self._current}.{base64.b64encode(nonce + sealed).decode()}"
 
-    def open(self, sealed: str, stream_id: UUID, version: int, field: str) -> str:
-        """Open a sealed field, or `ERASED` if the key that sealed it is gone.
+    def open(self, sealed: str, stream_id: UUID, version: int, field: str) -> str | None:
+        """Open a sealed field; None if the key that sealed it is gone.
 
         Raises:
             Fault: it is no sealed field, or it was altered or moved.
@@ -66,7 +65,7 @@ class ProjectKeys:
             )
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            return ERASED
+            return None
         try:
             opened = cipher.decrypt(data[:12], data[12:], self._context(key_id, stream_id, version, field))
         except (InvalidTag, ValueError):

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from muniment.domain.event import Event, topics, upcast
+from muniment.domain.event import ERASED, Event, topics, upcast
 from muniment.fault import Fault
 from muniment.secrets.personal import ProjectKeys
 from muniment.store.sealing import Walker, walker_of
@@ -36,7 +36,8 @@ def encode_event(event: Event, keys: KeysOf) -> bytes:
     if walk is None:
         return _encoder.encode(event)
     project, stream_id, version = keys(event.project_id), event.originator_id, event.originator_version
-    plain = msgspec.to_builtins(event)
+    # Through JSON, not `to_builtins`: that leaves tuples and sets as they are, and what is opened later are lists.
+    plain = msgspec.json.decode(_encoder.encode(event))
     return _encoder.encode(walk(plain, "", lambda text, path: project.seal(text, stream_id, version, path)))
 
 
@@ -60,8 +61,12 @@ def _decode(codec: _Codec, body: bytes, keys: KeysOf) -> Event:
     plain: dict[str, Any] = msgspec.json.decode(body, type=dict)
     project = keys(plain["project_id"])
     stream_id, version = UUID(plain["originator_id"]), plain["originator_version"]
-    opened = walk(plain, "", lambda text, path: project.open(text, stream_id, version, path))
-    return msgspec.convert(opened, codec.kind, str_keys=True)
+
+    def open_field(text: str, path: str) -> str:
+        opened = project.open(text, stream_id, version, path)
+        return ERASED if opened is None else opened
+
+    return msgspec.convert(walk(plain, "", open_field), codec.kind, str_keys=True)
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,8 @@ Change = Callable[[str, str], str]
 """(text, field path) -> text: what is done to each personal field. A path reads `databases.0.name`."""
 
 Walker = Callable[[Any, str, Change], Any]
-"""Applies a change to all personal fields of a value, given as plain dicts and lists, in place where it can."""
+"""Applies a change to all personal fields of a value, in place where it can. The value is what JSON decodes to: text,
+numbers, dicts, lists, so that writing and reading walk over the very same."""
 
 
 def walker_of(kind: type[msgspec.Struct]) -> Walker | None:
@@ -77,9 +78,7 @@ class _Compiler:
             if isinstance(value, dict) and structs:
                 tag = value.get(tag_field) if tag_field else None
                 return _run(structs[tag], value, path, change)
-            # Tuples stay tuples in plain values until they are written, and come back as lists.
-            kind = list if isinstance(value, tuple) else type(value)
-            return _run(others.get(kind), value, path, change)
+            return _run(others.get(type(value)), value, path, change)
 
         return walk_union
 

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from muniment.domain.event import ERASED
 from muniment.fault import Fault
 from muniment.secrets.keys import KeyEncryptionKeys
 from muniment.secrets.personal import PersonalCipher
@@ -30,12 +29,12 @@ def test_a_newer_key_seals_and_the_older_still_opens() -> None:
     assert only_newer.open(both.seal("new", STREAM, 1, "label"), STREAM, 1, "label") == "new"
 
 
-def test_without_its_key_a_field_is_erased() -> None:
-    """No key at all, and a key made later, both read as erased."""
+def test_without_its_key_a_field_does_not_open() -> None:
+    """No key at all, and a key made later, both give nothing."""
     sealed = KEYS.seal("deeds", STREAM, 1, "label")
     later = CIPHER.keys("project-1", [(1, CIPHER.new_key("project-1", 1))])
-    assert CIPHER.keys("project-1", []).open(sealed, STREAM, 1, "label") == ERASED
-    assert later.open(sealed, STREAM, 1, "label") == ERASED
+    assert CIPHER.keys("project-1", []).open(sealed, STREAM, 1, "label") is None
+    assert later.open(sealed, STREAM, 1, "label") is None
 
 
 def test_nothing_is_sealed_without_a_key() -> None:
