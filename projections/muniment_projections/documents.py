@@ -81,7 +81,7 @@ def timestamp(at: datetime | None) -> str | None:
     >>> timestamp(datetime(2026, 11, 22, 17, 52, 5, 999, tzinfo=UTC))
     '2026-11-22T17:52:05'
     """
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return None if at is None else _naive(at).isoformat(timespec="seconds")
 
 
 def instant(at: datetime | None) -> str | None:
@@ -90,7 +90,11 @@ def instant(at: datetime | None) -> str | None:
     >>> instant(datetime(2026, 11, 22, 17, 52, 5, 999, tzinfo=UTC))
     '2026-11-22T17:52:05.000999Z'
     """
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return None if at is None else _naive(at).isoformat(timespec="microseconds") + "Z"
+
+
+def _naive(at: datetime) -> datetime:
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).replace(tzinfo=None)
 
 
 def gigabytes(size_bytes: int) -> float:

@@ -48,6 +48,7 @@ class OperationProjection(Projection[Operation]):
 
     def rows(self, state: Operation) -> Sequence[Row]:
         """The operation with its steps in the order of their definition."""
+        document, steps = _document(state), [_step(step) for step in state.steps.values()]
         return (
             Row(
                 table=TABLE.name,
@@ -60,10 +61,8 @@ class OperationProjection(Projection[Operation]):
                     "has_ended": "yes" if self.is_over(state) else "no",
                 },
                 documents={
-                    View.DETAIL: encode(
-                        _document(state) | {"steps": [_step(s) for s in state.steps.values()]}
-                    ),
-                    View.ADMIN_DETAIL: encode(_admin_document(state)),
+                    View.DETAIL: encode(document | {"steps": steps}),
+                    View.ADMIN_DETAIL: encode(document | _admin_members(state, steps)),
                 },
             ),
         )
@@ -104,13 +103,13 @@ def _document(s: Operation) -> dict[str, object]:
     }
 
 
-def _admin_document(s: Operation) -> dict[str, object]:
-    return _document(s) | {
+def _admin_members(s: Operation, steps: list[dict[str, object]]) -> dict[str, object]:
+    return {
         "version": s.kind.removeprefix(s.verb).removeprefix("."),
         "actor": s.actor,
         "reason": s.reason or None,
         "unsure": s.unsure,
-        "steps": [_step(step) | _admin_step(step) for step in s.steps.values()],
+        "steps": [shown | _admin_step(step) for shown, step in zip(steps, s.steps.values(), strict=True)],
     }
 
 

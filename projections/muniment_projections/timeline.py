@@ -98,6 +98,8 @@ def timeline_row(logged: Logged, fold: Fold | None) -> dict[str, object]:
     instance_id = None if fold is None else fold.projection.instance_of(fold.state)
     data = {k: v for k, v in msgspec.to_builtins(event, str_keys=True).items() if k not in _ENVELOPE}
     envelope = _cloud_event(logged, None if fold is None else fold.projection.KIND, instance_id)
+    owners = _for_owner(data)
+    document = encode(envelope | {"data": owners})
     return {
         "position": logged.position,
         "at_us": microseconds(event.at),
@@ -105,8 +107,8 @@ def timeline_row(logged: Logged, fold: Fold | None) -> dict[str, object]:
         "stream_id": str(event.originator_id),
         "instance_id": None if instance_id is None else str(instance_id),
         "topic": event.TOPIC,
-        "document": encode(envelope | {"data": _for_owner(data)}),
-        "admin_document": encode(envelope | {"data": data}),
+        "document": document,
+        "admin_document": document if data == owners else encode(envelope | {"data": data}),
     }
 
 
