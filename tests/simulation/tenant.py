@@ -1,0 +1,109 @@
+"""A tenant who asks for things at random moments, and bad weather."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.requests import Requests
+
+from muniment.domain.backup import BackupStatus
+from muniment.domain.refused import Refused
+from muniment.store.conflict import Conflict
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+__all__ = ["Tenant", "Weather"]
+
+
+class Tenant:
+    """An actor: the API's client. It never dies; what is refused, it forgets."""
+
+    name = "tenant"
+
+    def __init__(self, world: World, *, until_s: float) -> None:
+        """Ask for something every now and then until `until_s`."""
+        self._world = world
+        self._until_s = until_s
+        self._next_s = world.now_s()
+        self._requests = Requests(world)
+        self.refused = 0
+
+    def ready_at(self) -> float | None:
+        """When the next idea comes."""
+        return self._next_s if self._next_s < self._until_s else None
+
+    def run(self) -> None:
+        """Ask for one thing."""
+        self._next_s = self._world.now_s() + self._world.chance.random.expovariate(1 / 60)
+        wishes = [self._create] * 4 + [self._restart] * 3 + [self._back_up] * 4
+        wishes += [self._restore] * 2 + [self._delete_backup] * 2 + [self._delete] * 2 + [self._cancel]
+        try:
+            self._world.chance.random.choice(wishes)()
+        except (Refused, Conflict):
+            self.refused += 1
+
+    def _create(self) -> None:
+        random = self._world.chance.random
+        self._requests.create(
+            databases=random.randint(0, 2), users=random.randint(0, 2), size_gib=random.randint(1, 5)
+        )
+
+    def _restart(self) -> None:
+        self._requests.restart(self._requests.instance(self._any_instance()))
+
+    def _back_up(self) -> None:
+        self._requests.back_up(self._requests.instance(self._any_instance()))
+
+    def _restore(self) -> None:
+        completed = [b for b in self._backups() if b.status is BackupStatus.COMPLETED]
+        self._requests.create(size_gib=5, backup=self._any(completed))
+
+    def _delete_backup(self) -> None:
+        done = [b for b in self._backups() if b.status in (BackupStatus.COMPLETED, BackupStatus.FAILED)]
+        self._requests.delete_backup(self._any(done))
+
+    def _delete(self) -> None:
+        self._requests.delete(self._any_instance())
+
+    def _cancel(self) -> None:
+        watch = self._world.watch
+        running = [o for o in watch.operations if o not in watch.ended]
+        self._requests.cancel(self._any(running))
+
+    def _backups(self):  # type: ignore[no-untyped-def]
+        return [self._requests.backup(backup_id) for backup_id in sorted(self._world.watch.backups)]
+
+    def _any_instance(self):  # type: ignore[no-untyped-def]
+        return self._any(list(self._world.watch.instances))
+
+    def _any(self, things):  # type: ignore[no-untyped-def]
+        if not things:
+            raise Refused("nothing-there", "there is nothing yet to ask about")
+        return self._world.chance.random.choice(things)
+
+
+class Weather:
+    """An actor: guests fall out of reach for some minutes."""
+
+    name = "weather"
+
+    def __init__(self, world: World, *, until_s: float) -> None:
+        """Blow until then."""
+        self._world = world
+        self._until_s = until_s
+        self._next_s = world.now_s()
+
+    def ready_at(self) -> float | None:
+        """Every minute."""
+        return self._next_s if self._next_s < self._until_s else None
+
+    def run(self) -> None:
+        """Cut one off, or bring all back."""
+        world = self._world
+        self._next_s = world.now_s() + world.chance.random.uniform(10, 120)
+        for instance_id in list(world.network._cut):
+            world.network.heal(instance_id)
+        for instance_id in world.watch.instances:
+            if world.chance.happens("cut"):
+                world.network.cut(instance_id)
