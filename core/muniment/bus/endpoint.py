@@ -55,18 +55,20 @@ class Endpoint:
 
         Raises:
             EnvelopeError: `unknown_key`, when the keys hold none for this epoch.
+            ValueError: the body is too large, or the lifetime not within a day.
         """
-        key = self._key(now_ms)
-        self._sequence += 1
-        return seal_envelope(
+        sealed = seal_envelope(
             body,
-            key,
+            self._key(now_ms),
             kind,
             session=self._session,
-            sequence=self._sequence,
+            sequence=self._sequence + 1,
             issued_ms=now_ms,
             expires_ms=now_ms + lifetime_ms,
         )
+        # Counted once it is made: a body that is too large leaves no gap.
+        self._sequence += 1
+        return sealed
 
     def open(self, data: object, *, now_ms: int) -> Message:
         """Open a message that is authentic, meant for this end, in time and fresh. Call `accept` after its effect.

@@ -175,19 +175,19 @@ class Conductor:
         self._mail.done(letter)
 
     def _reject(self, letter: Letter, reason: str) -> None:
-        """Count and drop a letter. Nothing of it is logged but the reason: an attacker may have written the rest."""
+        """Drop and count a letter. Nothing of it is logged but the reason: an attacker may have written the rest."""
+        try:
+            if receipt := self._mail.receipt(letter):
+                self._ledger.save([], About(project_id="", actor=_ACTOR), writes=receipt)
+        except Conflict:
+            # Another conductor dealt with it, which is also why it may look replayed here.
+            return
+        self._mail.done(letter)
         self.rejected[reason] += 1
         # A repetition is what a careful transport does; anything else, somebody should look at.
         (log.debug if reason == "replayed" else log.warning)(
             "letter dropped", kind=letter.kind, reason=reason
         )
-        try:
-            if receipt := self._mail.receipt(letter):
-                self._ledger.save([], About(project_id="", actor=_ACTOR), writes=receipt)
-        except Conflict:
-            # Another conductor dropped it.
-            return
-        self._mail.done(letter)
 
     def _root(self, instance_id: UUID, key_epoch: int) -> Secret | None:
         with self._ledger.reading() as reader:
