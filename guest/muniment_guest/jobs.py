@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, TypeVar
@@ -39,6 +39,7 @@ T = TypeVar("T")
 _ASKED_S: Final = 5.0
 """How long a job may take to clean up after it was told to stop."""
 _PROCESS_KNOWN_S: Final = 5.0
+_EXIT_S: Final = 2.0
 _SECRET_BYTES_MAX: Final = 1024 * 1024
 
 
@@ -120,11 +121,13 @@ class ProcessJobs:
         self,
         layout: Layout,
         *,
+        program: Sequence[str] = (sys.executable, "-m", "muniment_guest.job"),
         wait: Callable[[Callable[[], bool], float], bool] = wait_until,
         asked_s: float = _ASKED_S,
     ) -> None:
-        """Keep jobs in the layout's directory for them."""
+        """Keep jobs in the layout's directory for them; `program` is what runs one."""
         self._layout = layout
+        self._program = program
         self._wait = wait
         self._asked_s = asked_s
 
@@ -175,8 +178,11 @@ class ProcessJobs:
         self._kill_left(command_id)
 
     def forget(self, command_id: UUID) -> None:
-        """See `Jobs`."""
-        shutil.rmtree(self._directory(command_id).path, ignore_errors=True)
+        """See `Jobs`; its process, which is about to exit, is waited for and buried."""
+        directory = self._directory(command_id)
+        if (process := directory.read_process()) is not None:
+            self._wait(lambda: not is_alive(process), _EXIT_S)
+        shutil.rmtree(directory.path, ignore_errors=True)
 
     def sweep(self, running: UUID | None) -> None:
         """Remove the files of jobs whose outcome was journaled just before a crash."""
@@ -197,7 +203,7 @@ class ProcessJobs:
         with open(self._layout.job_log, "ab") as output:
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "muniment_guest.job",
+                    *self._program,
                     "--config", str(self._layout.config_file), "--job", str(directory.path),
                 ],
                 stdin=subprocess.PIPE,
