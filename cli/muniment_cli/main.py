@@ -21,6 +21,7 @@ _COMMANDS = (
     (_RUN, "up", "roles.up:up", "Run the control plane and look after the databases of this machine."),
     (_RUN, "down", "commands.down:down", "Stop the control plane, its agents and their databases."),
     (_RUN, "service", "commands.service:app", "Have it started at every boot, by systemd."),
+    (_RUN, "demo", "demo.command:demo", "From nothing to a restored database, then everything gone again."),
     (_USE, "instance", "commands.instance:app", "Create, list, show, connect to and delete databases."),
     (_USE, "backup", "commands.backup:app", "Create, list, show and delete backups."),
     (_OPERATE, "status", "commands.status:status", "Say what runs."),

@@ -1,5 +1,6 @@
 """The demo's operator: starts and kills `muniment up`, and uses the `muniment` command."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -73,15 +74,19 @@ class Operator:
         return done.stdout
 
     def end(self) -> None:
-        """Stop everything and remove the data, whatever state it is in."""
+        """Ctrl-C to `up`, then `muniment down --purge`: nothing is left."""
+        assert self._up is not None
+        self._up.send_signal(signal.SIGINT)
+        self._up.wait(_READY_LIMIT_S)
+        self.run("down", "--purge", "--yes")
+
+    def give_up(self) -> None:
+        """Whatever state it is in, stop it and remove the data; for the way out after a failure."""
         if self._up is not None and self._up.poll() is None:
-            self._up.send_signal(signal.SIGINT)
-            try:
-                self._up.wait(30)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            self.kill()
         if self._data.exists():
-            self.run("down", "--purge", "--yes")
+            with contextlib.suppress(Fault):
+                self.run("down", "--purge", "--yes")
         self._log.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = 30) -> str:

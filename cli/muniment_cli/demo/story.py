@@ -8,31 +8,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg
+
 from muniment.fault import Fault
 from muniment_cli.demo import flights
 from muniment_cli.demo.operator import Operator
 from muniment_cli.demo.progress import Progress
 from muniment_cli.demo.tenant import Tenant
 
-__all__ = ["run"]
+__all__ = ["tell"]
 
 _DATABASE, _USER = "flights", "pilot"
 _DELETED_CARRIER = "UA"
 
 
-def run(rows: int | None = None) -> int:
+def tell(rows: int | None = None) -> int:
     """Play it; 0 when every proof held. `rows` limits the flights, for a short form."""
     home = Path(tempfile.mkdtemp(prefix="muniment-demo-"))
+    home.chmod(0o711)  # as root, engines run as users of their own, who pass through it
     operator = Operator(home / "data", f"127.0.0.1:{_free_port()}")
     progress = Progress()
     try:
         figures = _Story(operator, progress, rows).play()
-    except Fault as fault:
-        progress.say(f"demo failed: {fault.message}")
+        with progress.step("remove everything"):
+            operator.end()
+    except (Fault, httpx.HTTPError, psycopg.Error) as trouble:
+        progress.say(f"demo failed: {trouble}")
         progress.say(operator.log_tail())
         return 1
     finally:
-        operator.end()
+        operator.give_up()
         shutil.rmtree(home, ignore_errors=True)
     progress.say(f"demo passed in {progress.elapsed_s:.1f} s: {figures}")
     return 0
