@@ -22,7 +22,10 @@ from muniment_cli.settings import agent_python, load_settings
 from muniment_projections.catalogue import CATALOGUE
 from muniment_projections.read_model import ReadModel
 
-__all__ = ["Installation", "opened"]
+__all__ = ["BACKUPS_MARK", "Installation", "opened"]
+
+BACKUPS_MARK = "muniment-backups"
+"""A file in a directory for backups that is not the data directory's own: an empty mount point does not have it."""
 
 
 class Installation:
@@ -87,8 +90,10 @@ class Installation:
             self.data.own_backups.mkdir(mode=0o700, exist_ok=True)
             return self.data.own_backups
         chosen = Path(self.settings.backups.directory)
-        if not chosen.is_dir():
-            raise BadInput(f"the directory of the backups, {chosen}, is not there; is its disk mounted?")
+        if not (chosen / BACKUPS_MARK).is_file():
+            raise BadInput(
+                f"the directory of the backups, {chosen}, is not the one of before; is its disk mounted?"
+            )
         return chosen
 
     def close(self) -> None:

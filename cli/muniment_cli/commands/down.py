@@ -19,7 +19,7 @@ from muniment.domain.backup import BackupRequested
 from muniment.fault import Fault
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.failure import BadInput, Failure
-from muniment_cli.installation import Installation
+from muniment_cli.installation import BACKUPS_MARK, Installation
 
 __all__ = ["down"]
 
@@ -147,6 +147,7 @@ def _purge_backups(directory: DataDirectory) -> None:
                     )
                     installation.objects.purge(reference)
             after = page[-1].position
+        (installation.backups_directory / BACKUPS_MARK).unlink()
     finally:
         installation.close()
 

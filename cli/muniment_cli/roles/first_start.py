@@ -11,6 +11,7 @@ from muniment_api.auth.users import UsersFile, first_users
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import VERSION, DataDirectory
 from muniment_cli.failure import BadInput
+from muniment_cli.installation import BACKUPS_MARK
 from muniment_cli.settings import Settings, first_settings_text
 
 __all__ = ["api_url", "change_api_address", "finish", "write_settings"]
@@ -54,6 +55,8 @@ def finish(data: DataDirectory, settings: Settings, url: str) -> None:
     users, passwords = first_users()
     UsersFile.create(data.users_file, users)
     CloudsFile(data.clouds_file).create(url, settings.api.region, passwords, settings.listen.certificate)
+    if settings.backups.directory is not None:
+        _mark_backups(Path(settings.backups.directory), data)
     if os.geteuid() == 0:
         data.root.chmod(0o711)  # the users of engines pass through to their own directories
     write_durably(data.version_file, f"{VERSION}\n".encode())
@@ -67,6 +70,15 @@ def api_url(settings: Settings, listening: str) -> str:
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
     scheme = "http" if settings.listen.certificate is None else "https"
     return f"{scheme}://{host}:{port}"
+
+
+def _mark_backups(directory: Path, data: DataDirectory) -> None:
+    try:
+        write_durably(directory / BACKUPS_MARK, f"Backups of {data.root}; each is a directory.\n".encode())
+    except OSError as error:
+        raise BadInput(
+            f"{directory}, where backups are to lie, cannot be written: {error.strerror}"
+        ) from error
 
 
 def _make_key(data: DataDirectory) -> None:

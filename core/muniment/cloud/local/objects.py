@@ -1,8 +1,7 @@
-"""Where backups lie on one machine: a directory for each, below the project's."""
+"""Where backups lie on one machine: a directory for each."""
 
 import os
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -20,14 +19,14 @@ class FileObjectStore:
         self._folder = folder
 
     def reference(self, project_id: str, backup_id: UUID, *, until_s: float) -> StoreRef:
-        """The directory of one backup. A project id may be any text, so only its digest names a directory."""
-        project = sha256(project_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        return StoreRef(kind="file", location=str(self._folder / project / str(backup_id)), until_s=until_s)
+        """The directory of one backup, directly below the store's own: that one must be there for the agent to write, so that
+        a disk that is not mounted is noticed. Ids are unique over all projects, whose names may be any text."""
+        return StoreRef(kind="file", location=str(self._folder / str(backup_id)), until_s=until_s)
 
     def purge(self, reference: StoreRef) -> bool:
         """Remove a backup's directory; True when it is gone."""
         place = Path(reference.location)
-        if reference.kind != "file" or self._folder not in place.parents:
+        if reference.kind != "file" or place.parent != self._folder:
             raise Fault(
                 "store", f"{reference.location} is not in the backups of this installation", retryable=False
             )
