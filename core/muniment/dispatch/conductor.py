@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from muniment.bus.enrolment import EnrolmentError, read_request
-from muniment.bus.envelope import EnvelopeError, Message, open_envelope
+from muniment.bus.envelope import EnvelopeError, Kind, Message, open_envelope
 from muniment.bus.keyring import Keyring
 from muniment.bus.suite import Direction
 from muniment.bus.transport import Letter, LetterKind
@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 _ACTOR: Final = "conductor"
 _FROM_GUEST: Final = "to_control"
+_KINDS: Final = frozenset({Kind.REPLY, Kind.REPORT, Kind.HEARTBEAT})
+"""What a guest says now; an exchange of root keys (`Kind.ROTATE`) would be heard here too."""
 _TRIES: Final = 10
 """Other writers of an instance's stream may be faster a few times in a row; a letter that met more is taken up again."""
 
@@ -134,6 +136,8 @@ class Conductor:
     def _effect(self, reader: Reader, message: Message) -> Effect:
         now_s = seconds(self._clock.now())
         try:
+            if message.kind not in _KINDS:
+                raise msgspec.ValidationError(f"a guest does not send a {message.kind.name.lower()}")
             effect = self._hearing.hear(reader, message, decode_from_guest(message.body), now_s)
         except msgspec.MsgspecError as error:
             # Authentic, so it counts as heard; but it says nothing that we understand.

@@ -240,6 +240,17 @@ def test_not_understood(world: World) -> None:
     assert world.conductor.rejected["replayed"] == 1
 
 
+@pytest.mark.parametrize("kind", [Kind.COMMAND, Kind.ROTATE])
+def test_kind_that_guests_do_not_send(world: World, kind: Kind) -> None:
+    """An answer in an envelope of another kind is no answer."""
+    guest, operation_id = world.enrolled()
+    row = world.command(guest, operation_id)
+    guest.transport.send(guest.seal(done(row.id), kind))
+    world.conductor.run_once()
+    assert world.conductor.rejected == {"undecodable": 1}
+    assert world.signals(operation_id) == []
+
+
 def test_junk_between(world: World) -> None:
     """Whatever else arrives is counted by reason and dropped; what comes behind it is heard."""
     guest, operation_id = world.enrolled()
