@@ -20,17 +20,15 @@ from muniment.store.personal_keys import SealingKeys
 from muniment.store.transaction import Cursor, Transaction
 from muniment.store.writes import Write
 
-__all__ = ["AlreadySaved", "Append"]
+__all__ = ["Append"]
 
 _INSERT = """INSERT INTO events (originator_id, originator_version, topic, state, previous, digest)
     VALUES (:originator_id, :originator_version, :topic, :state, :previous, :digest) RETURNING position"""
+_INSERT_BATCH = """INSERT INTO batches (id, at_s, first_position, last_position)
+    VALUES (:id, :at_s, :first_position, :last_position)"""
 _LAST_OF_STREAM = """SELECT originator_version, digest FROM events WHERE originator_id = :originator_id
     ORDER BY originator_version DESC LIMIT 1"""
 _LAST_OF_LOG = "SELECT position, state FROM events ORDER BY position DESC LIMIT 1"
-
-
-class AlreadySaved(Exception):
-    """This very save is in the store: an earlier try succeeded and its acknowledgement was lost."""
 
 
 class _Stamped(msgspec.Struct):
@@ -60,24 +58,20 @@ class Append:
         """Write everything, inside the recorder's transaction; returns the positions of the events.
 
         Raises:
-            AlreadySaved: the batch is stored.
-            NotSaved, Refused: a guard does not hold. The recorder rolls back on any exception.
+            NotSaved, Refused: a guard does not hold, or the batch is stored. The recorder rolls back on any exception.
         """
         tx = Transaction(cursor, now_s=seconds(self._clock.now()))
-        if tx.row("SELECT id FROM batches WHERE id = :id", {"id": self.batch}) is not None:
-            raise AlreadySaved
         for write in self._writes:
             write.apply(tx)
         positions = self._insert_events(tx, drafts)
         batch = {
-            "id": self.batch,
+            "id": str(self.batch),
             "at_s": tx.now_s,
             "first_position": positions[0] if positions else self.position + 1,
             "last_position": self.position,
         }
-        statement = """INSERT INTO batches (id, at_s, first_position, last_position)
-            VALUES (:id, :at_s, :first_position, :last_position)"""
-        tx.run(statement, batch)
+        # A batch that is stored breaks the key here, in the database, where no exception of ours could come too late.
+        tx.run(_INSERT_BATCH, batch)
         return positions
 
     def _insert_events(self, tx: Transaction, drafts: Sequence[StoredEvent]) -> list[int]:
@@ -99,7 +93,8 @@ class Append:
         self, tx: Transaction, event: Event, heads: dict[UUID, tuple[int, bytes]], keys: SealingKeys
     ) -> int:
         stream_id, version = event.originator_id, event.originator_version
-        last, previous = heads.get(stream_id) or _head_of(tx, stream_id)
+        name = str(stream_id)
+        last, previous = heads.get(stream_id) or _head_of(tx, name)
         if version != last + 1:
             raise Conflict(f"stream {stream_id} stands at version {last}, not at {version - 1}")
         body = encode_event(event, keys)
@@ -107,7 +102,7 @@ class Append:
         row = tx.row(
             _INSERT,
             {
-                "originator_id": stream_id,
+                "originator_id": name,
                 "originator_version": version,
                 "topic": event.TOPIC,
                 "state": body,
@@ -122,6 +117,6 @@ class Append:
         return self.position
 
 
-def _head_of(tx: Transaction, stream_id: UUID) -> tuple[int, bytes]:
+def _head_of(tx: Transaction, stream_id: str) -> tuple[int, bytes]:
     row = tx.row(_LAST_OF_STREAM, {"originator_id": stream_id})
     return (row["originator_version"], row["digest"]) if row else (0, GENESIS)

@@ -10,11 +10,12 @@ import msgspec
 
 from muniment.clock import Clock, seconds
 from muniment.domain.event import About, Aggregate, Event, stamp
+from muniment.domain.refused import Refused
 from muniment.fault import Fault
 from muniment.secrets.personal import PersonalCipher, ProjectKeys
-from muniment.store.append import AlreadySaved, Append
+from muniment.store.append import Append
 from muniment.store.application import LedgerApplication
-from muniment.store.conflict import Conflict
+from muniment.store.conflict import Conflict, NotSaved
 from muniment.store.events import stream_rows
 from muniment.store.log import Log
 from muniment.store.mapper import EventMapper, decode_event
@@ -123,10 +124,9 @@ class Ledger:
         try:
             # Not `Application.save`: it asks of each event at run time whether it is one, a seventh of a save's time.
             self.application.events.put(stamp(events, about, new_id=self._new_id), append=append)
-        except AlreadySaved:
-            return self._known(append.batch)
-        except Conflict:
-            if (saved := self._stored_before(events)) is not None:
+        except (NotSaved, Refused):
+            # A guard of a save that is stored already fails by what that save itself changed.
+            if (saved := self._stored_before(batch, events)) is not None:
                 return saved
             raise
         return Saved(append.position, tuple(append.events))
@@ -204,13 +204,10 @@ class Ledger:
     def _is_reading(self) -> bool:
         return getattr(self._thread, "is_reading", False)
 
-    def _known(self, batch: UUID) -> Saved:
-        saved = self.find(batch)
-        assert saved is not None, "a stored batch does not vanish"
-        return saved
-
-    def _stored_before(self, events: Sequence[Event]) -> Saved | None:
-        """What is stored, if these very events (by their ids) are: a lost acknowledgement without a batch id."""
+    def _stored_before(self, batch: UUID | None, events: Sequence[Event]) -> Saved | None:
+        """What is stored of this save, known by its batch id, or by the ids that its events came with."""
+        if batch is not None and (saved := self.find(batch)) is not None:
+            return saved
         if not events or any(event.event_id is None for event in events):
             return None
         found = []

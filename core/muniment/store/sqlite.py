@@ -61,7 +61,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder, Recorder):
         self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any
     ) -> Sequence[int]:
         append: Append = kwargs["append"]
-        return append.run(c, stored_events)
+        return append.run(c.sqlite_cursor, stored_events)
 
     def reading(self) -> AbstractContextManager[SQLiteCursor]:
         """A transaction that reads one snapshot."""

@@ -72,12 +72,11 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return kind.__struct_fields__
 
 
-def _values(parameters: Parameters) -> dict[str, object]:
+def _values(parameters: Parameters) -> Mapping[str, object]:
     if isinstance(parameters, msgspec.Struct):
-        named = {name: getattr(parameters, name) for name in _fields(type(parameters))}
+        named: Mapping[str, object] = {name: getattr(parameters, name) for name in _fields(type(parameters))}
     else:
-        named = dict(parameters)
-    for name, value in named.items():
-        if type(value) is UUID:
-            named[name] = str(value)
+        named = parameters
+    if UUID in map(type, named.values()):
+        return {name: str(value) if type(value) is UUID else value for name, value in named.items()}
     return named

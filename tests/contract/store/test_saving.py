@@ -15,7 +15,7 @@ from muniment.fault import Fault
 from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder
-from muniment.store.writes import Enqueue, Reserve
+from muniment.store.writes import AddInbox, EndOperation, Enqueue, Reserve
 
 
 def test_a_saved_stream_is_loaded_as_it_was_decided(ledger: Ledger) -> None:
@@ -151,6 +151,34 @@ def test_a_repeated_batch_without_events_is_recognised(ledger: Ledger) -> None:
     found = ledger.find(batch)
     assert found is not None
     assert found.events == ()
+
+
+def test_a_repeat_is_recognised_although_its_guards_fail_now(ledger: Ledger) -> None:
+    """What the first try changed (quota used up, claim over) is no reason to refuse the second try of the same save."""
+    drawer, operation, reserving, ending = uuid4(), uuid4(), uuid4(), uuid4()
+    reserve = Reserve(operation, drawer, "project-1", {"drawers": 1}, {"drawers": 1})
+    for _ in range(2):
+        saved = ledger.save(
+            [opened(drawer)], ABOUT, writes=[reserve, Enqueue(operation, "file.1", 0.0)], batch=reserving
+        )
+        assert saved.position == 1
+    claim = ledger.claim("taskmanager-1", lease_s=60)
+    assert claim is not None
+    for _ in range(2):
+        saved = ledger.save(
+            [moved(drawer, 2)], ABOUT, writes=[EndOperation(operation, claim.claim_no)], batch=ending
+        )
+        assert saved.position == 2
+
+
+def test_a_repeat_that_no_guard_would_stop_changes_nothing(ledger: Ledger) -> None:
+    """A repeated save whose writes would all succeed again, and whose events were decided anew, is still done once."""
+    drawer, batch = uuid4(), uuid4()
+    poke = AddInbox(drawer, "envelope", b"bytes", 1.0)
+    first = ledger.save([opened(drawer)], ABOUT, writes=[poke], batch=batch)
+    assert ledger.save([moved(drawer, 2)], ABOUT, writes=[poke], batch=batch) == first
+    with ledger.reading() as reader:
+        assert (reader.head(), len(reader.inbox(10))) == (1, 1)
 
 
 def test_events_with_the_same_ids_are_recognised(ledger: Ledger) -> None:
