@@ -2,7 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
 
@@ -64,6 +64,7 @@ def test_every_bit_of_an_answer() -> None:
     assert not any(is_answer(altered) for altered in flips(ANSWER))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.text(), st.integers(), st.binary(max_size=400)), st.integers(0, 200))
 def test_anything(data: object, keep: int) -> None:
     """Whatever arrives, alone or behind a real beginning, only the enrolment's error comes out."""
@@ -74,6 +75,7 @@ def test_anything(data: object, keep: int) -> None:
     assert ANSWER[:keep] + tail == ANSWER or not is_answer(ANSWER[:keep] + tail)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_body_from_a_holder_of_the_token(body: bytes) -> None:
     """Even sealed rightly, a body that is no admission ends in the enrolment's error."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.bus_kit import EPOCH, INSTANCE, LIFETIME_MS, NOW_MS, OTHER, OTHER_ROOT, ROOT, keyring, sealed
 
@@ -27,6 +27,7 @@ def believed(
         return None
 
 
+@settings(deadline=None)
 @given(bodies, suites, st.sampled_from(Direction), st.sampled_from(Kind), st.integers(1, 2**63 - 1))
 def test_round_trip(body: bytes, suite: Suite, direction: Direction, kind: Kind, sequence: int) -> None:
     """Whatever is sealed opens to the same body and numbers."""
@@ -46,6 +47,7 @@ def test_every_bit(suite: Suite) -> None:
     assert not any(believed(altered) for altered in flipped)
 
 
+@settings(deadline=None)
 @given(bodies, suites, st.sets(st.integers(0, OVERHEAD_BYTES * 8 - 1), min_size=1, max_size=4))
 def test_several_bits(body: bytes, suite: Suite, bits: set[int]) -> None:
     """Nor can several bits at once."""
@@ -55,6 +57,7 @@ def test_several_bits(body: bytes, suite: Suite, bits: set[int]) -> None:
     assert believed(bytes(altered)) is None
 
 
+@settings(deadline=None)
 @given(bodies, suites, st.integers(0, 400), st.binary(max_size=40))
 def test_cut_or_extended(body: bytes, suite: Suite, keep: int, tail: bytes) -> None:
     """A message that is cut, extended or both is not believed, unless it is whole again."""
@@ -63,6 +66,7 @@ def test_cut_or_extended(body: bytes, suite: Suite, keep: int, tail: bytes) -> N
     assert altered == data or believed(altered) is None
 
 
+@settings(deadline=None)
 @given(bodies, bodies, suites, suites, st.integers(0, 400))
 def test_spliced(first: bytes, second: bytes, suite: Suite, other: Suite, cut: int) -> None:
     """The head of one message and the tail of another make none."""
@@ -71,6 +75,7 @@ def test_spliced(first: bytes, second: bytes, suite: Suite, other: Suite, cut: i
     assert altered in {one, two} or believed(altered) is None
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.none(),
@@ -87,12 +92,14 @@ def test_anything(data: object) -> None:
     assert believed(data) is None
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=OVERHEAD_BYTES, max_size=300), suites, st.sampled_from(Kind))
 def test_forged(noise: bytes, suite: Suite, kind: Kind) -> None:
     """A perfect header over a body that no key sealed is not believed."""
     assert believed(sealed(suite=suite, kind=kind)[:72] + noise[72:]) is None
 
 
+@settings(deadline=None)
 @given(suites, bodies)
 def test_misdirected(suite: Suite, body: bytes) -> None:
     """Renaming the receiver, reflecting, or sealing under another's key leads nowhere."""
@@ -105,6 +112,7 @@ def test_misdirected(suite: Suite, body: bytes) -> None:
     assert believed(sealed(body, suite=suite, instance_id=OTHER, root=ROOT)) is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 24 * 3600 * 1000), st.integers(-(2**40), 2**40))
 def test_time(lifetime_ms: int, passed_ms: int) -> None:
     """A message is believed from 120 s before its issue to its expiry, and at no other time."""
@@ -124,6 +132,7 @@ _fields: dict[str, tuple[int, int]] = {
 }
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(_fields)), st.data())
 def test_field_replaced(field: str, data: st.DataObject) -> None:
     """No field of the header can be given another value, valid or not."""
@@ -135,6 +144,7 @@ def test_field_replaced(field: str, data: st.DataObject) -> None:
     assert believed(whole[:offset] + value + whole[offset + length :]) is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**32 - 1), st.uuids())
 def test_only_known_keys(epoch: int, instance_id: UUID) -> None:
     """A message under a root key that the receiver does not hold for that instance and epoch is not believed."""
@@ -142,6 +152,7 @@ def test_only_known_keys(epoch: int, instance_id: UUID) -> None:
     assert known or believed(sealed(instance_id=instance_id, epoch=epoch)) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["whole", "late", "other"]), max_size=8))
 def test_bad_messages_between_good_ones(traffic: list[str]) -> None:
     """What is refused leaves nothing behind: the good ones open as if alone."""

@@ -46,7 +46,7 @@ def opened() -> Iterator[Opened]:
 header_texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=100)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=600), st.integers(0, len(REQUEST)))
 def test_enrolment(opened: Opened, noise: bytes, keep: int) -> None:
     """Any body, alone or behind a real beginning: refused, or (well formed, unproven) taken and never answered."""
@@ -54,7 +54,7 @@ def test_enrolment(opened: Opened, noise: bytes, keep: int) -> None:
         assert opened.client.post(ENROL_PATH, content=body).status_code in {202, 400, 413, 429}
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=600), header_texts)
 def test_uplink(opened: Opened, body: bytes, shown: str) -> None:
     """Without the password no body is taken."""
@@ -65,7 +65,7 @@ def test_uplink(opened: Opened, body: bytes, shown: str) -> None:
         assert all(row.kind == "enrolment" for row in reader.inbox(1000))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(header_texts, st.text(max_size=50), st.text(max_size=50))
 def test_downlink(opened: Opened, shown: str, after: str, wait: str) -> None:
     """Without the password nothing is handed out, whatever is asked."""

@@ -74,7 +74,7 @@ class Play:
         guest.say(Outcome(command_id=command_id, ok=True, result=b"{}"))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.builds(
         Faults, drop=rates, repeat=rates, reorder=rates, delay=rates, delay_s_max=st.just(60.0), corrupt=rates
@@ -92,7 +92,7 @@ def test_at_most_once(faults: Faults, seed: int) -> None:
     play.world.ledger.close()
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(
     st.builds(Faults, repeat=rates, reorder=rates, delay=rates, delay_s_max=st.just(5.0)),
     st.integers(0, 2**32),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.bus_kit import NOW_MS, keyring, sealed
 
@@ -51,12 +51,14 @@ def model(arriving: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return taken
 
 
+@settings(deadline=None)
 @given(traffic)
 def test_as_the_model(arriving: list[tuple[int, int]]) -> None:
     """The window takes what a receiver with a perfect memory would take."""
     assert accepted(arriving) == model(arriving)
 
 
+@settings(deadline=None)
 @given(traffic)
 def test_at_most_once(arriving: list[tuple[int, int]]) -> None:
     """Sent twice over, nothing is taken twice."""
@@ -64,12 +66,14 @@ def test_at_most_once(arriving: list[tuple[int, int]]) -> None:
     assert len(taken) == len(set(taken))
 
 
+@settings(deadline=None)
 @given(traffic)
 def test_restart(arriving: list[tuple[int, int]]) -> None:
     """A receiver that restarts after every message takes the same ones."""
     assert accepted(arriving, restart=True) == accepted(arriving)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(1, 200)), st.data())
 def test_shuffled(order: list[int], data: st.DataObject) -> None:
     """Within the window's reach nothing is lost, however it is shuffled and repeated."""
@@ -78,6 +82,7 @@ def test_shuffled(order: list[int], data: st.DataObject) -> None:
     assert {sequence for _, sequence in accepted(arriving)} == set(order)
 
 
+@settings(deadline=None)
 @given(traffic, st.integers(1, 2**63 - 1))
 def test_jump(arriving: list[tuple[int, int]], jump: int) -> None:
     """A jump of any length leaves a window of the same size."""
