@@ -24,13 +24,13 @@ def _user(name: str, *grants: Grant) -> User:
 
 
 def some_users() -> Users:
-    """`alice` is a member of red and blue, `rita` reads in red, `root` is admin in office; passwords `<name>-secret`."""
+    """`alice` is a member of red and blue, `rita` reads in both, `root` is admin in office; passwords `<name>-secret`."""
     return Users(
         version=1,
         projects=(RED, BLUE, OFFICE),
         users=(
             _user("alice", Grant(RED.id, ("member",)), Grant(BLUE.id, ("member",))),
-            _user("rita", Grant(RED.id, ("reader",))),
+            _user("rita", Grant(RED.id, ("reader",)), Grant(BLUE.id, ("reader",))),
             _user("root", Grant(OFFICE.id, ("admin",))),
         ),
     )

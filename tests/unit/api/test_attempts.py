@@ -28,6 +28,18 @@ def test_eleventh_failure_waits_for_the_minute_to_pass() -> None:
     failed.check("alice", "192.0.2.1")
 
 
+def test_old_failures_do_not_hide_new_ones() -> None:
+    """Ten failures within a minute count, whatever happened before them."""
+    clock = ManualClock()
+    failed = FailedPasswords(clock)
+    _fail(failed, 5)
+    clock.advance(61)
+    _fail(failed, 10)
+    with pytest.raises(Refused) as refused:
+        failed.check("alice", "192.0.2.1")
+    assert refused.value.details == {"retry_after_s": 60}
+
+
 def test_other_user_and_other_address_are_heard() -> None:
     """Guessing at one user from one address bars neither others there nor that user elsewhere."""
     failed = FailedPasswords(ManualClock())

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 from starlette.responses import Response
-from tests.accounts import BLUE, CHEAP, RED, users_file
+from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
 from tests.asgi import AsgiClient
 
 from muniment.clock import ManualClock
@@ -206,10 +206,10 @@ def test_basic_that_is_no_base64_of_text_is_a_4xx(frame: Frame, value: str) -> N
 
 def test_other_project_in_the_path_is_403(frame: Frame) -> None:
     """The path's project must be the proof's, on known and unknown paths alike, whoever asks."""
-    for user in ("rita", "root"):
+    for user, project in (("rita", OFFICE.id), ("root", BLUE.id)):
         basic = httpx.BasicAuth(user, f"{user}-secret")._auth_header
         for path in ("/things/7", "/nowhere"):
-            answer = frame.http.get(f"/v1.0/{BLUE.id}{path}", Authorization=basic)
+            answer = frame.http.get(f"/v1.0/{project}{path}", Authorization=basic)
             assert (answer.status_code, list(answer.json())) == (403, ["forbidden"])
 
 
