@@ -239,11 +239,12 @@ class _Turn:
 
     def _end(self, outcome: End, ending: Ending, failure: Failure | None) -> None:
         plan, operation = self.plan, self.plan.operation
+        # Released first: nothing follows the end of a subject.
+        for subject in operation.subjects:
+            plan.say(Released(originator_id=subject.id, originator_version=0, operation_id=operation.id))
         for event in ending.events:
             plan.say(event)
         plan.write(*ending.writes)
-        for subject in operation.subjects:
-            plan.say(Released(originator_id=subject.id, originator_version=0, operation_id=operation.id))
         plan.say(
             Completed(
                 originator_id=operation.id,
