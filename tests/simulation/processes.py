@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tests.simulation.chance import Crash
-from tests.simulation.watch import base_name
+from tests.simulation.watch import Bug, Violation, base_name
 
 from muniment.cloud.cloud import Cloud, ObjectStore
 from muniment.dispatch.conductor import Conductor
@@ -23,7 +23,8 @@ from muniment.operations.performing import Performer
 from muniment.operations.taskmanager import TaskManager
 from muniment.operations.worker import Worker
 from muniment.secret import Secret
-from muniment.store.ledger import Ledger, Saved
+from muniment.store.conflict import ClaimLost, Conflict
+from muniment.store.ledger import Claim, Ledger, Saved
 from muniment.store.writes import Write
 
 if TYPE_CHECKING:
@@ -95,6 +96,19 @@ def step_of(call: Call) -> str:
     return f"{verb}_{call.tag.role}"
 
 
+class WatchedWorker(Worker):
+    """The worker; what it cannot have expected ends the run instead of being tried again."""
+
+    def drive(self, claim: Claim) -> None:
+        """See `Worker.drive`."""
+        try:
+            super().drive(claim)
+        except (ClaimLost, Conflict, Fault, Violation):
+            raise
+        except Exception as error:
+            raise Bug(f"{claim.kind} {claim.operation_id}: {error!r}") from error
+
+
 class SimulatedTaskManager:
     """An actor: the real taskmanager and worker; new ones after each death."""
 
@@ -123,7 +137,7 @@ class SimulatedTaskManager:
         ledger = FaultyLedger(world)
         cloud: Cloud = world.cloud
         objects: ObjectStore = world.objects
-        worker = Worker(
+        worker = WatchedWorker(
             ledger,
             catalogue=world.catalogue,
             knowledge=world.knowledge,

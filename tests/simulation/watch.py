@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     from tests.simulation.server import SimulatedServer
     from tests.simulation.world import World
 
-__all__ = ["Violation", "Watch", "base_name"]
+__all__ = ["Bug", "Violation", "Watch", "base_name"]
 
 
-class Violation(AssertionError):
-    """Something happened that must not."""
+class Violation(BaseException):
+    """Something happened that must not. Not an Exception: no code of the control plane may catch it and go on."""
+
+
+class Bug(Violation):
+    """Code of ours met what it cannot have expected."""
 
 
 def base_name(step: str) -> str:
