@@ -126,9 +126,9 @@ class DataDirectory:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise BadInput(
-                f"a control plane already runs on {self.root} (process {file.read().strip() or 'unknown'})"
-            ) from None
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise BadInput(f"a control plane already runs on {self.root} (process {holder})") from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

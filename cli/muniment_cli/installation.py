@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from os import environ
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from muniment.clock import SystemClock
 from muniment.cloud.local.cloud import LocalCloud
@@ -19,8 +20,9 @@ from muniment_api.auth.users import UsersFile
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.failure import BadInput
 from muniment_cli.settings import agent_python, load_settings
-from muniment_projections.catalogue import CATALOGUE
-from muniment_projections.read_model import ReadModel
+
+if TYPE_CHECKING:
+    from muniment_projections.read_model import ReadModel
 
 __all__ = ["BACKUPS_MARK", "Installation", "opened"]
 
@@ -58,8 +60,12 @@ class Installation:
         return open_sqlite(self.data.ledger_file)
 
     @cached_property
-    def read_model(self) -> ReadModel:
+    def read_model(self) -> "ReadModel":
         """The read models; made anew when they are not there."""
+        # Their library takes longer to import than all the rest; verify, down and drivers do without.
+        from muniment_projections.catalogue import CATALOGUE  # noqa: PLC0415
+        from muniment_projections.read_model import ReadModel  # noqa: PLC0415
+
         return ReadModel.open(self.data.read_models_file, CATALOGUE)
 
     @cached_property

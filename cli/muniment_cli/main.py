@@ -35,24 +35,29 @@ _COMMANDS = (
 )
 
 
-def menu() -> App:
-    """The whole command line; a command's module is imported when the command is called."""
+def menu(called: str | None = None) -> App:
+    """The whole command line. A command's module is imported when it is called; `called` shows the help of its own."""
     app = App(
         name="muniment",
         help="Databases as a service, with every change an event that can be proven.\n\n"
         "Example: `muniment up`, and in another terminal what it prints.",
         help_format="markdown",
         version_flags=["--version"],
+        suppress_keyboard_interrupt=False,
     )
     for group, name, path, help_text in _COMMANDS:
-        app.command(f"muniment_cli.{path}", name=name, help=help_text, group=group)
+        app.command(
+            f"muniment_cli.{path}", name=name, help=None if name == called else help_text, group=group
+        )
     return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     try:
-        code = menu()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        code = menu(next(iter(arguments), None))(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except Failure as failure:
         return _say(failure.message, failure.code)
     except CycloptsError as error:

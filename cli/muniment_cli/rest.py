@@ -13,7 +13,7 @@ import msgspec
 from muniment_cli.access import Access, find_access
 from muniment_cli.failure import BAD_INPUT, FAILED, BadInput, Failure
 
-__all__ = ["Rest", "logged_in"]
+__all__ = ["Rest", "log_in", "logged_in"]
 
 _TIMEOUT_S = 30.0
 _PAGE = 100
@@ -95,10 +95,11 @@ def logged_in(cloud: str | None) -> Iterator[Rest]:
     """
     access = find_access(cloud, os.environ)
     with httpx.Client(timeout=_TIMEOUT_S, verify=_verify(access)) as http:
-        yield _log_in(http, access)
+        yield log_in(http, access)
 
 
-def _log_in(http: httpx.Client, access: Access) -> Rest:
+def log_in(http: httpx.Client, access: Access) -> Rest:
+    """Get a token and find the database service in the catalogue; raises Failure."""
     identity = access.auth_url if access.auth_url.endswith("/v3") else f"{access.auth_url}/v3"
     user = {"name": access.username, "domain": access.user_domain, "password": access.password.reveal_text()}
     request = {

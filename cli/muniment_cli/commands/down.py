@@ -25,6 +25,8 @@ __all__ = ["down"]
 
 _PLANE_S = 30.0
 _ENGINES_S = 90.0
+_EXIT_S = 3.0
+"""From the moment an agent gave its lock back until its process is gone; the last thing it does."""
 _LOOK_S = 0.05
 _LINE_S = 5.0
 _PAGE = 500
@@ -88,19 +90,21 @@ def _stop_plane(directory: DataDirectory) -> None:
 
 
 def _stop_servers(cloud: LocalCloud, servers: list[ServerRecord]) -> int:
-    """Stop engines cleanly through their agents; kill what is left after a while, or has no agent. How many were killed."""
+    """Stop engines cleanly through their agents, then kill what withstands or has no agent. How many were killed."""
     for server in servers:
         cloud.servers.stop(server)
-    deadline_s = time.monotonic() + _ENGINES_S
+    deadline_s, without_agent_s = time.monotonic() + _ENGINES_S, time.monotonic()
     waiting, said_s = servers, time.monotonic()
     while waiting and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_S)
         waiting = [server for server in waiting if not cloud.servers.is_quiet(server)]
-        if all(cloud.servers.agent_pid(server) is None for server in waiting):
+        if any(cloud.servers.agent_pid(server) is not None for server in waiting):
+            without_agent_s = time.monotonic()
+        elif time.monotonic() - without_agent_s > _EXIT_S:
             break
         if time.monotonic() - said_s > _LINE_S:
             said_s = time.monotonic()
             print(f"waiting for {_databases(len(waiting))}", file=sys.stderr)
-        time.sleep(_LOOK_S)
     for server in servers:
         cloud.servers.end(server)
     return len(waiting)

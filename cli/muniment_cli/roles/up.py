@@ -71,7 +71,7 @@ def _listen_for_tenants(
                 f"where backups lie is written in {data.settings_file}; only a first start takes --backups"
             )
         settings = load_settings(data.settings_file, os.environ)
-        wanted = settings.listen.api if api is None else api
+        wanted = settings.listen.api if api is None or split(api)[1] == 0 else api  # port 0: any; it has one
         listener = _listen(settings, wanted)
         if wanted != settings.listen.api:
             first_start.change_api_address(data, address_of(listener))

@@ -1,0 +1,57 @@
+"""A role's loop: woken, stopped, and not ended by a fault."""
+
+import threading
+
+import pytest
+
+from muniment.store.wakeup import Wakeup
+from muniment_cli.roles import loop as loop_module
+from muniment_cli.roles.loop import Loop
+
+_LIMIT_S = 10.0
+
+
+def test_a_commit_wakes_it() -> None:
+    """A step that asked to be left alone for long is called again when something was committed."""
+    wakeup, called = Wakeup(), threading.Semaphore(0)
+
+    def step() -> float:
+        called.release()
+        return 1000.0
+
+    loop = Loop("test", wakeup, step)
+    loop.start()
+    assert called.acquire(timeout=_LIMIT_S)
+    wakeup.notify()
+    assert called.acquire(timeout=_LIMIT_S)
+    loop.stop()
+    assert loop.join()
+
+
+def test_a_fault_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that raised is called again; meanwhile the loop says why it fails, and nothing once it works."""
+    monkeypatch.setattr(loop_module, "_BACK_OFF_S", 0.0)
+    failed, worked, go_on = threading.Event(), threading.Event(), threading.Event()
+    tries = 0
+
+    def step() -> float:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ValueError("the disk is full")
+        failed.set()
+        go_on.wait(_LIMIT_S)
+        if tries == 3:
+            worked.set()
+        return 1000.0 if tries == 3 else 0.0
+
+    loop = Loop("test", Wakeup(), step)
+    loop.start()
+    assert failed.wait(_LIMIT_S)
+    assert loop.failure == "the disk is full"
+    go_on.set()
+    assert worked.wait(_LIMIT_S)
+    assert loop.failure == ""
+    loop.stop()
+    assert loop.join()
+    assert not loop.is_running
