@@ -142,7 +142,7 @@ class _Story:
 
     def _show_history(self, instance: Mapping[str, Any]) -> int:
         with self._progress.step(f"show the history of {instance['name']}") as step:
-            lines = self._operator.run("events", "list", "--instance", instance["id"]).splitlines()
+            lines = self._operator.run("events", "--instance", instance["id"]).splitlines()
             step.note = f"{len(lines)} lines"
         for line in lines:
             self._progress.say(f"       {line}")
