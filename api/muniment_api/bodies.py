@@ -31,7 +31,6 @@ __all__ = [
 T = TypeVar("T")
 
 DEPTH_MAX = 32
-_READ_LIMIT_S = 30
 _PASSWORD_BYTES_MAX = 1024
 _PRINTABLE = r"[^\x00-\x1f\x7f]"
 
@@ -78,24 +77,24 @@ def flavor_id(ref: str | int) -> str:
     return str(ref).rstrip("/").rsplit("/", 1)[-1]
 
 
-async def read_content(request: Request, *, bytes_max: int) -> bytes:
+async def read_content(request: Request, *, bytes_max: int, limit_s: float = 30) -> bytes:
     """The body of a request.
 
     Raises:
-        Refused: 413 beyond `bytes_max` (noticed before it is read, where the length is told); 408 after 30 s.
+        Refused: 413 beyond `bytes_max` (noticed before it is read, where the length is told); 408 after `limit_s`.
     """
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > bytes_max:
         raise _too_large(bytes_max)
     content = bytearray()
     try:
-        with anyio.fail_after(_READ_LIMIT_S):
+        with anyio.fail_after(limit_s):
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > bytes_max:
                     raise _too_large(bytes_max)
     except TimeoutError as error:
-        message = f"The body did not arrive within {_READ_LIMIT_S} s."
+        message = f"The body did not arrive within {limit_s:g} s."
         raise Refused("body-too-slow", message, status=408) from error
     except ClientDisconnect as error:
         raise Refused("body-cut", "The body ended early.", status=400) from error

@@ -1,9 +1,12 @@
 """Values in bodies: what each type takes and refuses."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from muniment.domain.refused import Refused
 from muniment.secret import Secret
@@ -19,6 +22,7 @@ from muniment_api.bodies import (
     Uuid,
     decode,
     flavor_id,
+    read_content,
 )
 
 CASES: list[tuple[Any, list[object], list[object]]] = [
@@ -79,6 +83,46 @@ def test_depth_is_bounded_outside_of_strings() -> None:
     assert decode(b"[" * 32 + b"]" * 32, list[Any])
     with pytest.raises(Refused, match="more than 32 levels"):
         decode(b"[" * 33 + b"]" * 33, list[Any])
+
+
+class Chunks:
+    """A body that arrives in pieces and does not say how long it will be."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.left = list(messages)
+        self.request = Request({"type": "http", "method": "POST", "headers": []}, self.receive)
+
+    async def receive(self) -> Message:
+        if not self.left:
+            await asyncio.Event().wait()
+        return self.left.pop(0)
+
+
+def _piece(content: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+def test_body_in_pieces_is_put_together() -> None:
+    """Pieces make one body, up to the bound."""
+    chunks = Chunks(_piece(b"[1,"), _piece(b"2]", more=False))
+    assert asyncio.run(read_content(chunks.request, bytes_max=5)) == b"[1,2]"
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        ([_piece(b"123"), _piece(b"456"), _piece(b"7", more=False)], 413),
+        ([_piece(b"1")], 408),
+        ([_piece(b"1"), {"type": "http.disconnect"}], 400),
+    ],
+    ids=["too much", "too slow", "cut off"],
+)
+def test_body_that_does_not_end_well_is_refused(messages: list[Message], status: int) -> None:
+    """Too much is noticed as it arrives, too slow after the time limit, and a cut body is no body."""
+    chunks = Chunks(*messages)
+    with pytest.raises(Refused) as refused:
+        asyncio.run(read_content(chunks.request, bytes_max=5, limit_s=0.01))
+    assert refused.value.status == status
 
 
 def test_password_is_not_seen_in_a_decoded_body() -> None:
