@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from tests.ledgers import ABOUT
 
+from muniment.clock import ManualClock
 from muniment.store.conflict import Conflict, InstanceBusy
 from muniment.store.ledger import Ledger
 from muniment.store.state import OutboxRow
-from muniment.store.writes import AddOutbox, CloseCommand, Heard, MarkSent, OpenCommand, WithdrawOutbox
+from muniment.store.writes import AddOutbox, CloseCommand, Heard, MarkSent, OpenCommand, Prune, WithdrawOutbox
 
 INSTANCE = UUID(int=7)
 
@@ -115,3 +116,14 @@ def test_heard_moves_forward_only(ledger: Ledger) -> None:
         unanswered = reader.unanswered(INSTANCE)
     assert unanswered is not None
     assert unanswered.heard_at_s == 30.0
+
+
+def test_pruning_removes_queries_past_their_deadline(ledger: Ledger, clock: ManualClock) -> None:
+    """A live query that nobody sent in time is gone; a command stays until its operation withdraws it."""
+    command = _row()
+    query = msgspec.structs.replace(_row(), operation_id=None)
+    ledger.save([], ABOUT, writes=[AddOutbox(command), AddOutbox(query)])
+    clock.advance(1)
+    ledger.save([], ABOUT, writes=[Prune(batches_before_s=0.0)])
+    with ledger.reading() as reader:
+        assert [row.id for row in reader.outbox_due(10)] == [command.id]

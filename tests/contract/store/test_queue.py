@@ -15,6 +15,7 @@ from muniment.store.state import OutboxRow, QueueRow, SignalRow
 from muniment.store.writes import (
     AddOutbox,
     AddSignal,
+    EndLeases,
     EndOperation,
     Enqueue,
     OpenCommand,
@@ -255,3 +256,13 @@ def test_claims_of_many_taskmanagers_never_meet(recorder: SQLiteRecorder) -> Non
         taken = [operation for found in pool.map(take, ledgers) for operation in found]
     assert len(taken) == 40
     assert set(taken) == operations
+
+
+def test_ended_leases_are_free_at_once_and_the_old_holder_is_fenced(ledger: Ledger, operation: UUID) -> None:
+    """After a restart nothing waits for the leases of the process that died; had it lived, its saves are refused."""
+    stale = _claim(ledger)
+    ledger.save([], ABOUT, writes=[EndLeases()])
+    taken = _claim(ledger, "taskmanager-2")
+    assert taken.operation_id == operation
+    with pytest.raises(ClaimLost):
+        ledger.save([], ABOUT, writes=[RenewClaim(operation, stale.claim_no, 1.0)])
