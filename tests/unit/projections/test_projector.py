@@ -1,9 +1,11 @@
 """The projector: batches, restarts, rivals, and what cannot be shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Connection
 from tests.logs import drawer_history, new_ledger, requested, save
 from tests.shown import projected, shown
 from tests.strategies import NAMESPACE, PROJECT
@@ -16,6 +18,7 @@ from muniment_projections.catalogue import CATALOGUE
 from muniment_projections.instances import InstanceProjection, Instances
 from muniment_projections.projector import Overtaken, ProjectionFailed, Projector
 from muniment_projections.read_model import ReadModel
+from muniment_projections.rebuild import rebuild
 from muniment_projections.row import Row, View
 from muniment_projections.timeline import Timeline
 from muniment_projections.waiting import Arrivals
@@ -84,6 +87,60 @@ def test_once_the_event_can_be_shown_nothing_is_missing_or_twice() -> None:
         for position in range(1, 5)
     ]
     assert names == ["orders", "pebble", "stone", "rock"]
+
+
+def test_a_commit_that_fails_is_not_remembered() -> None:
+    """What was folded for a transaction that did not happen is forgotten, and folded again from what is stored."""
+
+    class Unlucky(ReadModel):
+        """Loses the transaction at its very end, when told to."""
+
+        fails = False
+
+        @contextmanager
+        def writing(self) -> Iterator[Connection]:
+            """A transaction that may come to nothing."""
+            with super().writing() as connection:
+                yield connection
+                if self.fails:
+                    raise Fault("read model", "the disk is full")
+
+    stream = uuid4()
+    renamed = InstanceRenamed(originator_id=stream, originator_version=2, name="sales")
+    ledger = save(new_ledger(), [[requested(stream)], [renamed]])
+    read_model = Unlucky.in_memory(CATALOGUE)
+    projector = Projector(ledger.log, read_model)
+    projector.run_once(limit=1)
+    read_model.fails = True
+    with pytest.raises(Fault):
+        projector.run_once()
+
+    read_model.fails = False
+    projector.run_once()
+
+    seen = shown(Instances(read_model).get(stream, project_id=PROJECT, view=View.SUMMARY))
+    assert (seen["name"], read_model.position()) == ("sales", 2)
+
+
+def test_a_projector_that_slept_through_a_switch_takes_up_what_is_stored() -> None:
+    """Another process rebuilt and went on; what this one remembers of the streams is old by then."""
+    stream = uuid4()
+
+    def rename(version: int) -> InstanceRenamed:
+        return InstanceRenamed(originator_id=stream, originator_version=version, name=f"name {version}")
+
+    ledger = save(new_ledger(), [[requested(stream)], [rename(2)]])
+    read_model = ReadModel.in_memory(CATALOGUE)
+    sleeper = Projector(ledger.log, read_model)
+    sleeper.catch_up()
+    rebuild(ledger.log, read_model)
+    Projector(save(ledger, [[rename(3)]]).log, read_model).catch_up()
+
+    save(ledger, [[rename(4)]])
+    handled = [sleeper.run_once() for _ in range(2)]
+
+    seen = shown(Instances(read_model).get(stream, project_id=PROJECT, view=View.SUMMARY))
+    assert (handled, seen["name"]) == ([0, 1], "name 4")
 
 
 def test_a_second_projector_is_stopped() -> None:
