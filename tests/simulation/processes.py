@@ -99,8 +99,11 @@ def step_of(call: Call) -> str:
 class WatchedWorker(Worker):
     """The worker; what it cannot have expected ends the run instead of being tried again."""
 
+    on_claim: Callable[[], None] = staticmethod(lambda: None)
+
     def drive(self, claim: Claim) -> None:
         """See `Worker.drive`."""
+        self.on_claim()
         try:
             super().drive(claim)
         except (ClaimLost, Conflict, Fault, Violation):
@@ -128,9 +131,11 @@ class SimulatedTaskManager:
         """Drive what is due."""
         try:
             self._manager.run_once()
+            self._world.claimed()
         except Crash:
             self._down_until_s = self._world.now_s() + self._world.chance.random.uniform(0, _DOWN_S_MAX)
             self._manager = self._start()
+            self._world.claimed()
 
     def _start(self) -> TaskManager:
         world = self._world
@@ -147,6 +152,7 @@ class SimulatedTaskManager:
             new_id=world.new_id,
             random=world.chance.random.randbytes,
         )
+        worker.on_claim = world.claimed
         timing = world.knowledge.timing
         return TaskManager(ledger, worker, world.clock, owner=self.name, lease_s=timing.lease_s)
 

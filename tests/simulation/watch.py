@@ -102,11 +102,12 @@ class Watch:
             return {resource: sum(by.values()) for resource, by in reader.counted(project).items()}
 
     def _one_command_an_instance(self) -> None:
-        with self._world.ledger.reading() as reader:
-            for instance_id in self.instances:
-                rows = [r for r in reader.outbox_of(instance_id) if r.operation_id and r.query_of is None]
-                if len(rows) > 1:
-                    raise Violation(f"{len(rows)} commands of {instance_id} wait for an answer at once")
+        crowded = self._world.rows(
+            """SELECT instance_id FROM outbox WHERE operation_id IS NOT NULL AND query_of IS NULL
+            GROUP BY instance_id HAVING COUNT(*) > 1"""
+        )
+        if crowded:
+            raise Violation(f"several commands of {crowded[0]['instance_id']} wait for an answer at once")
 
     def _nothing_exists(self, instance_id: UUID) -> None:
         cloud = self._world.cloud
@@ -175,7 +176,7 @@ class Watch:
                     raise Violation(f"a command of {instance_id} is still unanswered")
                 if [row for row in reader.outbox_of(instance_id) if row.operation_id is not None]:
                     raise Violation(f"outbox rows of {instance_id} are left")
-        if self._world.count_rows("secrets"):
+        if self._world.rows("SELECT ref FROM secrets"):
             raise Violation("secrets are left")
 
     def _check_instance(self, instance_id: UUID) -> None:

@@ -31,7 +31,7 @@ from muniment.secrets.personal import PersonalCipher
 from muniment.secrets.vault import Vault
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
-from muniment.store.transaction import Transaction
+from muniment.store.transaction import Row, Transaction
 
 __all__ = ["Actor", "World"]
 
@@ -96,6 +96,7 @@ class World:
         self.actors: list[Actor] = [SimulatedTaskManager(self, n + 1) for n in range(task_managers)]
         self.actors += [Courier(self, n + 1) for n in range(couriers)]
         self._busy: set[int] = set()
+        self._next_task: tuple[int, float | None] = (-1, None)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -164,8 +165,15 @@ class World:
 
     def next_task_s(self) -> float | None:
         """When an operation is due and free."""
-        with self.ledger.reading() as reader:
-            return min((max(row.due_s, row.lease_until_s) for row in reader.queue()), default=None)
+        if self._next_task[0] != self.commits:
+            with self.ledger.reading() as reader:
+                due_s = min((max(row.due_s, row.lease_until_s) for row in reader.queue()), default=None)
+            self._next_task = (self.commits, due_s)
+        return self._next_task[1]
+
+    def claimed(self) -> None:
+        """A claim was taken, which no commit tells."""
+        self._next_task = (-1, None)
 
     def letters_due_s(self) -> float | None:
         """When the next letter for the control plane is there."""
@@ -196,12 +204,10 @@ class World:
         )
         self.ledger.save([renamed], About(project_id=instance.project_id, actor="user:1"))
 
-    def count_rows(self, table: str) -> int:
-        """How many rows a state table has."""
+    def rows(self, statement: str) -> Sequence[Row]:
+        """Ask the state tables directly."""
         with self.recorder.reading() as cursor:
-            row = Transaction(cursor, now_s=0).row(f"SELECT COUNT(*) AS rows FROM {table}")
-            assert row is not None
-            return int(row["rows"])
+            return Transaction(cursor, now_s=0).rows(statement)
 
     def server_of(self, instance_id: UUID) -> SimulatedServer | None:
         """The server that runs for an instance."""
