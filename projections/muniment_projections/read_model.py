@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -29,6 +30,7 @@ from sqlalchemy.schema import CreateTable
 
 from muniment.fault import Fault
 from muniment_projections import generations
+from muniment_projections.documents import encode
 from muniment_projections.engine import BEGIN, memory_engine, sqlite_engine
 from muniment_projections.generations import GENERATIONS, Generation
 from muniment_projections.projection import AnyProjection
@@ -202,10 +204,12 @@ def _tables(projections: tuple[AnyProjection, ...], number: int) -> Tables:
 
 @lru_cache(maxsize=16)
 def _form(projections: tuple[AnyProjection, ...]) -> str:
-    """What the tables and documents look like, as a digest: another one is another release's read model."""
+    """What tables, documents and states look like, as a digest: another one is another release's read model."""
     digest = hashlib.sha256(b"timeline %d\n" % TIMELINE_FORM)
     for projection in projections:
         digest.update(b"%s %d\n" % (projection.KIND.encode(), projection.FORM))
+        # Stored states of another shape could not be read, or worse, be misread.
+        digest.update(encode(msgspec.json.schema(projection.state_type)))
     for table in Tables(projections, 0).metadata.sorted_tables:
         digest.update(str(CreateTable(table)).encode())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from muniment_projections.read_model import ReadModel
 from muniment_projections.rebuild import rebuild
 from muniment_projections.row import View
 
-calm = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+calm = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def contents(read_model: ReadModel) -> dict[str, list[tuple[object, ...]]]:

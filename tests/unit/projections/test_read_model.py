@@ -8,6 +8,7 @@ from sqlalchemy import text
 from tests.logs import new_ledger, requested, save
 from tests.strategies import PROJECT
 
+from muniment.domain.instance import Instance
 from muniment.fault import Fault
 from muniment_projections.catalogue import CATALOGUE
 from muniment_projections.instances import InstanceProjection, Instances
@@ -78,6 +79,30 @@ def test_read_models_of_another_form_begin_anew(tmp_path: Path) -> None:
     assert newer.position() == 0
     Projector(ledger.log, newer).catch_up()
     assert len(Instances(newer).page(project_id=PROJECT, view=View.SUMMARY).documents) == 1
+    newer.close()
+
+
+def test_states_of_another_shape_are_not_read(tmp_path: Path) -> None:
+    """A release whose fold keeps more begins anew by itself; nobody has to remember to count `FORM` up."""
+
+    class Fuller(Instance, frozen=True, kw_only=True):
+        """A state with one field more."""
+
+        mood: str = "calm"
+
+    class Newer(InstanceProjection):
+        """The same over a fuller state."""
+
+        state_type = Fuller
+
+    ledger = save(new_ledger(), [[requested(ID)]])
+    older = ReadModel.open(tmp_path / "read.db", [InstanceProjection()])
+    Projector(ledger.log, older).catch_up()
+    older.close()
+
+    newer = ReadModel.open(tmp_path / "read.db", [Newer()])
+
+    assert newer.position() == 0
     newer.close()
 
 
