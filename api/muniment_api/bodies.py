@@ -14,7 +14,6 @@ from muniment.secret import Secret
 
 __all__ = [
     "AccountName",
-    "Address",
     "Bit",
     "Cidr",
     "FlavorRef",
@@ -62,12 +61,6 @@ Uuid = UUID
 
 class Cidr(str):
     """An IPv4 or IPv6 network such as `10.20.0.0/16`, in its canonical form; a single address is a network of one."""
-
-    __slots__ = ()
-
-
-class Address(str):
-    """An IPv4 or IPv6 address in its canonical form."""
 
     __slots__ = ()
 
@@ -161,8 +154,6 @@ def _special(kind: type, value: object) -> object:
         return Secret(value)
     if kind is Cidr:
         return Cidr(ipaddress.ip_network(value[:64], strict=False))
-    if kind is Address:
-        return Address(ipaddress.ip_address(value[:64]))
     raise NotImplementedError(kind)
 
 

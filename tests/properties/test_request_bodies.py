@@ -12,7 +12,6 @@ from muniment.domain.refused import Refused
 from muniment.secret import Secret
 from muniment_api.bodies import (
     AccountName,
-    Address,
     Bit,
     Cidr,
     FlavorRef,
@@ -42,7 +41,6 @@ class Everything(msgspec.Struct):
     bit: Bit | None = None
     host: HostPattern | None = None
     cidrs: Annotated[list[Cidr], msgspec.Meta(max_length=4)] = []
-    address: Address | None = None
     id: Uuid | None = None
     password: Secret | None = None
 
