@@ -29,10 +29,11 @@ class Logged(NamedTuple):
 class Log:
     """Reads the log. Positions are drawn under the append lock, so a lower one never appears after a higher."""
 
-    def __init__(self, recorder: Recorder, cipher: PersonalCipher) -> None:
-        """Read what `recorder` keeps, personal fields opened with `cipher`."""
+    def __init__(self, recorder: Recorder, cipher: PersonalCipher, *, poll_s: float = POLL_S) -> None:
+        """Read what `recorder` keeps, personal fields opened with `cipher`; `poll_s` is how often a waiting reader looks."""
         self._recorder = recorder
         self._cipher = cipher
+        self._poll_s = poll_s
 
     def head(self) -> int:
         """The position of the last event; 0 while there is none."""
@@ -68,4 +69,4 @@ class Log:
             left_s = end - time.monotonic()
             if left_s <= 0:
                 return False
-            self._recorder.wakeup.wait(seen, min(left_s, POLL_S))
+            self._recorder.wakeup.wait(seen, min(left_s, self._poll_s))
