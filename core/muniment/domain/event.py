@@ -6,7 +6,7 @@ store (log time, under the append lock), so that deciding stays pure and a clock
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -147,9 +147,3 @@ class Aggregate(Generic[S]):
         for event in events:
             state = self._apply(state, event)
         return state
-
-
-def personal_fields(cls: type[msgspec.Struct]) -> list[str]:
-    """Names of the fields of a struct that are personal themselves (nested structs have fields of their own)."""
-    hints = get_type_hints(cls, include_extras=True)
-    return [name for name in cls.__struct_fields__ if is_personal(hints[name])]
