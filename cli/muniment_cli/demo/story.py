@@ -15,6 +15,7 @@ from muniment.fault import Fault
 from muniment_cli.demo import flights
 from muniment_cli.demo.operator import Operator
 from muniment_cli.demo.progress import Progress
+from muniment_cli.demo.proofs import prove_chain, prove_read_models
 from muniment_cli.demo.tenant import Tenant
 
 __all__ = ["tell"]
@@ -65,8 +66,10 @@ class _Story:
         )
         self._prove_restored(copy)
         counts = [self._show_history(instance) for instance in (source, copy)]
-        chain = self._verify()
-        equal = self._rebuild()
+        with self._progress.step("verify the chain of every stream") as step:
+            chain = step.note = prove_chain(self._operator)
+        with self._progress.step("rebuild the read models and compare") as step:
+            equal = step.note = prove_read_models(self._operator)
         self._survive_a_kill(source)
         self._delete_everything((source, copy))
         self._tenant.close()
@@ -147,16 +150,6 @@ class _Story:
         for line in lines:
             self._progress.say(f"       {line}")
         return len(self._tenant.get("/events", instance_id=instance["id"])["events"])
-
-    def _verify(self) -> str:
-        with self._progress.step("verify the chain of every stream") as step:
-            step.note = self._operator.run("verify").strip().splitlines()[-1]
-        return step.note
-
-    def _rebuild(self) -> str:
-        with self._progress.step("rebuild the read models and compare") as step:
-            step.note = self._operator.run("rebuild").strip().splitlines()[-1]
-        return step.note
 
     def _survive_a_kill(self, instance: Mapping[str, Any]) -> None:
         with self._progress.step("kill -9 muniment up in a second backup") as step:
