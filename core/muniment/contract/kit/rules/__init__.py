@@ -1,0 +1,1 @@
+"""The rules, one file a capability; `protocol.py` tries each op, `control.py` needs no engine."""
