@@ -102,11 +102,11 @@ def expected_digest(checkout: Path) -> tuple[int, str]:
     return len(rows), digest.hexdigest()
 
 
-def command_for(user: str | None, hide: list[str]) -> list[str]:
+def command_for(user: str | None, hide: list[str], home: Path) -> list[str]:
     """`make demo`, as that user, in a mount namespace where the hidden programs cannot be run."""
     command = ["make", "--no-print-directory", "demo"]
     if user is not None:
-        command = ["runuser", "-u", user, "--", *command]
+        command = ["runuser", "-u", user, "--", "env", f"HOME={home}", *command]
     if hide:
         paths = [
             str(found)
@@ -123,7 +123,7 @@ def run_demo(checkout: Path, user: str | None, hide: list[str], home: Path) -> t
     environment = {**os.environ, "HOME": str(home)}
     environment.pop("XDG_RUNTIME_DIR", None)
     process = subprocess.Popen(
-        command_for(user, hide), cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command_for(user, hide, home), cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -174,9 +174,9 @@ def main() -> int:
     after = snapshot(roots)
     wrong = complaints(before, after)
     last = lines[-1] if lines else ""
-    rows, digest = expected_digest(checkout)
     if code != 0 or not last.startswith("demo passed"):
         wrong.append(f"the demo ended with code {code} and the line: {last}")
+    rows, digest = expected_digest(checkout) if code == 0 else (0, "")
     restored = re.search(r"restored: ([\d,]+) rows, sha256 ([0-9a-f]{64})", "\n".join(lines))
     if restored is None:
         wrong.append("the demo showed no digest of the restored rows")
