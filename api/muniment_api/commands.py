@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 from muniment.domain.event import About, Event
-from muniment.fault import Fault
 from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger, Saved
 from muniment.store.reader import Reader
@@ -16,7 +15,7 @@ __all__ = ["Commands", "Decided"]
 Decided = tuple[Sequence[Event], Sequence[Write]]
 """Events of any streams, and the rows that go with them."""
 
-_TRIES = 8
+_TRIES = 20
 _READ_MODEL_LIMIT_S = 1.0
 
 
@@ -37,10 +36,11 @@ class Commands:
 
         Raises:
             Refused: by the decider, or a quota would be exceeded; nothing was recorded.
-            Fault: the store failed, or other writers came first at every try.
+            Conflict: other writers came first at every try.
+            Fault: the store failed.
         """
         batch = self._new_id()
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             with self._ledger.reading() as reader:
                 events, writes = decide(reader)
             if not events and not writes:
@@ -48,10 +48,12 @@ class Commands:
             try:
                 saved = self._ledger.save(events, about, writes=writes, batch=batch)
             except Conflict:
+                if left == 0:
+                    raise
                 continue
             self.told(saved.position)
             return saved
-        raise Fault("store", f"other requests came first {_TRIES} times; try again")
+        raise AssertionError("at least one try")
 
     def told(self, position: int) -> None:
         """Wait, for at most a second, until the read models have passed a position."""

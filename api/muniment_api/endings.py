@@ -11,22 +11,25 @@ from muniment.store.ledger import Ledger
 __all__ = ["Endings"]
 
 _POLL_S: Final = 0.02
+_ENDED_BY_OTHERS: Final = frozenset({End.TAKEN_OVER, End.RESET})
 
 
 class Endings:
     """Waits for operations; each request that waits holds its thread."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Watch the operations in `ledger`."""
+    def __init__(self, ledger: Ledger, *, limit_s: float = 30.0) -> None:
+        """Watch the operations in `ledger`; no request waits longer than `limit_s`."""
         self._ledger = ledger
+        self._limit_s = limit_s
 
-    def require(self, operation_id: UUID, limit_s: float) -> None:
+    def require(self, operation_id: UUID) -> None:
         """Wait until the operation succeeded.
 
         Raises:
-            Refused: 503 past the limit, with the operation's id: it goes on; 500 when it failed, with its message.
+            Refused: 503 past the limit, with the operation's id: it goes on; 409 when a delete or reset ended it; 500 when
+                it failed, with its message.
         """
-        operation = self._await(operation_id, limit_s)
+        operation = self._await(operation_id)
         if operation is None or operation.outcome is None:
             raise Refused(
                 "still-running",
@@ -38,11 +41,11 @@ class Endings:
             raise Refused(
                 "operation-failed",
                 operation.message or f"operation {operation_id} {operation.outcome}",
-                status=500,
+                status=409 if operation.outcome in _ENDED_BY_OTHERS else 500,
             )
 
-    def _await(self, operation_id: UUID, limit_s: float) -> Operation | None:
-        ends = time.monotonic() + limit_s
+    def _await(self, operation_id: UUID) -> Operation | None:
+        ends = time.monotonic() + self._limit_s
         while True:
             operation = self._ledger.load(OPERATION, operation_id)
             if (operation is not None and operation.outcome is not None) or time.monotonic() > ends:

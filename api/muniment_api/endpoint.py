@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 from urllib.parse import unquote
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +28,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-def guarded(route: Route, identity: Identity, services: Services, settings: ApiSettings) -> Endpoint:
-    """The Starlette endpoint of a route."""
+def guarded(
+    route: Route,
+    identity: Identity,
+    services: Services,
+    settings: ApiSettings,
+    waiting: anyio.CapacityLimiter,
+) -> Endpoint:
+    """The Starlette endpoint of a route; `waiting` counts the threads of those that wait for guests."""
 
     async def endpoint(request: Request) -> Response:
         caller = await caller_of(request, identity)
@@ -38,7 +45,7 @@ def guarded(route: Route, identity: Identity, services: Services, settings: ApiS
             content = await read_content(request, bytes_max=settings.body_bytes_max)
             content = json_content(content, request.headers.get("content-type"))
         call = Call(caller, request, content, services, settings, request_id_of(request))
-        return await _answer(route, call)
+        return await _answer(route, call, waiting)
 
     return endpoint
 
@@ -85,7 +92,9 @@ def _header(request: Request, name: str) -> Secret | None:
     return None if value is None else Secret(value)
 
 
-async def _answer(route: Route, call: Call) -> Response:
+async def _answer(route: Route, call: Call, waiting: anyio.CapacityLimiter) -> Response:
     if inspect.iscoroutinefunction(route.handler):
         return await cast(Awaitable[Response], route.handler(call))
+    if route.waits:
+        return cast(Response, await anyio.to_thread.run_sync(route.handler, call, limiter=waiting))
     return cast(Response, await run_in_threadpool(route.handler, call))

@@ -20,6 +20,7 @@ from muniment.domain.datastore import SYSTEM_PROJECT
 from muniment.domain.event import About
 from muniment.domain.instance import Instance
 from muniment.domain.refused import Refused
+from muniment.fault import Fault
 from muniment.secrets.vault import Vault
 from muniment.store.ledger import Ledger
 from muniment.store.state import OutboxRow
@@ -41,6 +42,18 @@ _STATUS: Final = {
     Code.CONFLICT: 422,
     Code.DB_REFUSED: 422,
 }
+_LATER: Final = frozenset(
+    {
+        Code.BUSY,
+        Code.STALE_EPOCH,
+        Code.EXPIRED,
+        Code.TIMEOUT,
+        Code.CANCELLED,
+        Code.LOST,
+        Code.STORAGE_UNAVAILABLE,
+    }
+)
+"""Codes of what a later try may find mended."""
 _ASKER = About(project_id=SYSTEM_PROJECT, actor="api")
 
 
@@ -61,6 +74,7 @@ class GuestQueries:
 
         Raises:
             Refused: 503, the guest did not answer within two seconds; or by what the guest answered.
+            Fault: the guest met an error of its own.
         """
         outcome = self._outcome(instance, op, args)
         if outcome.error is not None:
@@ -85,12 +99,8 @@ class GuestQueries:
         outcome = self._await(query_id)
         self._ledger.save([], _ASKER, writes=[WithdrawOutbox((query_id,)), TakeReply(query_id)])
         if outcome is None:
-            raise Refused(
-                "guest-silent",
-                f"the guest of instance {instance.id} did not answer within {_LIMIT_S:.0f} s; try again",
-                status=503,
-                details={"retry_after_s": 2},
-            )
+            message = f"the guest of instance {instance.id} did not answer within {_LIMIT_S:.0f} s; try again"
+            raise _later("guest-silent", message)
         return outcome
 
     def _await(self, query_id: str) -> Outcome | None:
@@ -104,6 +114,15 @@ class GuestQueries:
         return None
 
 
-def refusal_of(error: GuestError) -> Refused:
-    """What a guest's error is to the caller: their mistake, or ours with a 500 (D-11)."""
-    return Refused(error.code.replace("_", "-"), error.message, status=_STATUS.get(error.code, 500))
+def refusal_of(error: GuestError) -> Refused | Fault:
+    """What a guest's error is to the caller (D-11): their mistake, a bad moment, or a fault whose words stay in the log."""
+    code = error.code.replace("_", "-")
+    if error.code in _STATUS:
+        return Refused(code, error.message, status=_STATUS[error.code])
+    if error.code in _LATER or error.retryable:
+        return _later(code, "the guest cannot answer at the moment; try again")
+    return Fault("guest", f"{error.code}: {error.message}", retryable=False)
+
+
+def _later(code: str, message: str) -> Refused:
+    return Refused(code, message, status=503, details={"retry_after_s": 2})

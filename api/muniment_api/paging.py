@@ -1,5 +1,6 @@
 """Pages of lists: limit and marker in, `links` and `<collection>_links` out."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from muniment_api.responses import JsonResponse
 __all__ = ["Page", "listing", "page_of"]
 
 _MARKER_CHARS_MAX = 2048
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ def page_of(query: QueryParams, *, size: int, size_max: int | None = None) -> Pa
     """The page that a query asks for: `size` items when it does not say, never more than `size_max` (else `size`).
 
     Raises:
-        Refused: 400, the limit is not a positive number, or the marker is absurd.
+        Refused: 400, the limit is not a positive number, or the marker is nothing that was ever given out.
     """
     text = query.get("limit")
     limit = size
@@ -49,8 +51,8 @@ def page_of(query: QueryParams, *, size: int, size_max: int | None = None) -> Pa
             raise _bad(f"Invalid limit {text[:40]!r}: it must be a whole number above 0.")
         limit = min(int(digits[:20]), size_max or size)
     marker = query.get("marker") or None
-    if marker is not None and len(marker) > _MARKER_CHARS_MAX:
-        raise _bad("The marker is too long.")
+    if marker is not None and (len(marker) > _MARKER_CHARS_MAX or _CONTROL.search(marker)):
+        raise _bad("The marker is too long or holds control characters.")
     return Page(limit, marker)
 
 

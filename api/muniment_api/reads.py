@@ -1,5 +1,6 @@
 """Reads by id: a miss is believed only once the read models tell all that the log held when it was noticed."""
 
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -7,9 +8,12 @@ import msgspec
 from muniment.domain.refused import NotFound
 from muniment_api.call import Call
 from muniment_projections.collection import Collection
+from muniment_projections.projection import Projection
 from muniment_projections.row import View
 
-__all__ = ["as_id", "document_of", "view_for"]
+__all__ = ["as_id", "document_of", "recorded_document", "view_for"]
+
+S = TypeVar("S")
 
 _READ_MODEL_LIMIT_S = 1.0
 
@@ -46,6 +50,14 @@ def document_of(
     if found is None:
         raise NotFound(what, key)
     return found
+
+
+def recorded_document(call: Call, projection: Projection[S], stream_id: UUID, view: View) -> bytes:
+    """The document of a resource that this request has just made: from the history, where no read model can lag behind."""
+    state = call.services.ledger.load(projection.aggregate, stream_id)
+    assert state is not None, f"{projection.KIND} {stream_id} was recorded a moment ago"
+    (row,) = projection.rows(state)
+    return row.documents[view]
 
 
 def _caught_up(call: Call) -> bool:

@@ -16,12 +16,17 @@ Handler = Callable[[Call], Response] | Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` is what follows `/v1.0/{project_id}`; `rule` is a row of the policy table."""
+    """`path` is what follows `/v1.0/{project_id}`; `rule` is a row of the policy table.
+
+    `waits` is said of routes that wait for a guest: they take turns in threads of their own, so that silent guests hold up
+    nobody who asks for something else.
+    """
 
     method: str
     path: str
     rule: str
     handler: Handler
+    waits: bool = False
 
     def __post_init__(self) -> None:
         assert self.rule in POLICY, f"{self.method} {self.path}: no policy rule is named {self.rule}"

@@ -1,16 +1,17 @@
 """How requests start operations: what the engine says is to be saved, saved with the request's own events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import msgspec
 
 from muniment.clock import seconds
-from muniment.domain.arguments import Arguments
+from muniment.domain.arguments import Arguments, NoArguments
 from muniment.domain.backup import Backup, BackupRequested
 from muniment.domain.event import About
-from muniment.domain.instance import Instance, InstanceRequested, check_databases_reachable
+from muniment.domain.instance import INSTANCE, Instance, InstanceRequested, check_databases_reachable
 from muniment.domain.quota import PROJECT_QUOTA, limits_of, quota_id
+from muniment.operations.start import Beginning
 from muniment.operations.steps import Definition
 from muniment.secret import Secret
 from muniment.store.reader import Reader
@@ -18,7 +19,7 @@ from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.subjects import find_instance
 
-__all__ = ["about_owner", "backup_begins", "backup_deletion_begins", "creation_begins", "start_on"]
+__all__ = ["Order", "about_owner", "backup_begins", "backup_deletion_begins", "creation_begins", "start_on"]
 
 
 def about_owner(call: Call, project_id: str) -> About:
@@ -26,19 +27,23 @@ def about_owner(call: Call, project_id: str) -> About:
     return msgspec.structs.replace(call.about, project_id=project_id)
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What an operation is to do beyond its subject, and the passwords for it by their `secret_ref`."""
+
+    arguments: Arguments = NoArguments()
+    passwords: Mapping[UUID, Secret] = {}
+
+
 def start_on(
     call: Call,
     definition: Definition,
-    instance_id: UUID,
-    arguments: Arguments | None = None,
-    passwords: Mapping[UUID, Secret] | None = None,
-    *,
+    instance: Instance,
+    *orders: Order,
     check: Callable[[Instance], None] = check_databases_reachable,
-    part: int = 0,
 ) -> UUID:
     """Start an operation on an instance that passes the check at that moment; returns the operation's id.
 
-    `part` tells apart several operations of one kind that one request starts on one instance.
+    With several orders it starts as many operations, all or none; without any, one that needs no arguments.
 
     Raises:
         Refused: by the check, or the instance is gone.
@@ -46,23 +51,36 @@ def start_on(
     started: list[UUID] = []
 
     def decide(reader: Reader) -> Decided:
-        instance = find_instance(call, reader, instance_id)
-        check(instance)
+        found = find_instance(call, reader, instance.id)
+        check(found)
+        begun = _beginnings(call, definition, found, orders or (Order(),))
+        started[:] = [beginning.operation_id for beginning in begun]
+        return [event for b in begun for event in b.events], [write for b in begun for write in b.writes]
+
+    call.services.commands.commit(about_owner(call, instance.project_id), decide)
+    return started[0]
+
+
+def _beginnings(
+    call: Call, definition: Definition, instance: Instance, orders: Sequence[Order]
+) -> list[Beginning]:
+    begun = []
+    for part, order in enumerate(orders):
         beginning = call.services.starter.on_instance(
             definition,
             instance,
+            # One request is one operation of a kind on an instance, by its id; further ones need ids of their own.
             request_id=f"{call.request_id}/{part}" if part else call.request_id,
             now_s=_now_s(call),
-            arguments=arguments,
-            secrets=passwords,
+            arguments=order.arguments,
+            secrets=order.passwords,
         )
-        started[:] = [beginning.operation_id]
-        return beginning.events, beginning.writes
-
-    with call.services.ledger.reading() as reader:
-        project_id = find_instance(call, reader, instance_id).project_id
-    call.services.commands.commit(about_owner(call, project_id), decide)
-    return started[0]
+        begun.append(beginning)
+        own = [event for event in beginning.events if event.originator_id == instance.id]
+        after = INSTANCE.fold(instance, own)
+        assert after is not None, "an instance does not fold into nothing"
+        instance = after
+    return begun
 
 
 def creation_begins(

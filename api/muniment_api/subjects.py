@@ -1,18 +1,19 @@
-"""The instance or backup that a path names, for requests that work on it: found if it is the caller's."""
+"""The instance or backup that a path or body names, for requests that work on it: found if it is the caller's."""
 
 from typing import TypeVar
 from uuid import UUID
 
+from muniment.contract.manifest import Capability
 from muniment.domain.backup import BACKUP, Backup, BackupStatus
 from muniment.domain.event import Aggregate
 from muniment.domain.history import IllegalHistory
-from muniment.domain.instance import INSTANCE, Instance, Lifecycle
+from muniment.domain.instance import INSTANCE, Instance, Lifecycle, check_databases_reachable
 from muniment.domain.refused import NotFound
 from muniment.store.reader import Reader
 from muniment_api.call import Call
 from muniment_api.reads import as_id
 
-__all__ = ["backup_of", "find_backup", "find_instance", "instance_of"]
+__all__ = ["backup_of", "find_backup", "find_instance", "instance_of", "reachable_instance"]
 
 S = TypeVar("S", Instance, Backup)
 
@@ -41,6 +42,19 @@ def instance_of(call: Call) -> Instance:
     """The instance in the path, as it is now; raises as `find_instance`."""
     with call.services.ledger.reading() as reader:
         return find_instance(call, reader, call.path("instance_id"))
+
+
+def reachable_instance(call: Call, capability: Capability) -> Instance:
+    """The instance in the path, for requests that ask its engine.
+
+    Raises:
+        NotFound: as `find_instance`.
+        Refused: 422, its driver lacks the capability, or the engine cannot be asked now.
+    """
+    instance = instance_of(call)
+    call.services.drivers.require(instance.datastore.datastore, capability)
+    check_databases_reachable(instance)
+    return instance
 
 
 def backup_of(call: Call) -> Backup:

@@ -42,7 +42,7 @@ class UserBody(msgspec.Struct, frozen=True):
 
     name: AccountName
     password: Secret
-    host: HostPattern = "%"
+    host: HostPattern | None = None
     databases: Annotated[list[DatabaseName], msgspec.Meta(max_length=AT_ONCE)] = []
 
 
@@ -65,7 +65,7 @@ def wanted_users(
     wanted: list[WantedUser] = []
     passwords: dict[UUID, Secret] = {}
     for body in bodies:
-        account = check_account(control, body.name, body.host)
+        account = check_account(control, body.name, body.host or "%")
         ref = uuid4()
         passwords[ref] = check_password(control, body.password)
         databases = tuple(database.name for database in body.databases)

@@ -1,14 +1,14 @@
 """Backups: of the project, and of one instance."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import uuid4
 
 import msgspec
 from starlette.responses import Response
 
 from muniment.contract.manifest import Capability
-from muniment.domain.backup import BackupRequested, check_deletable
+from muniment.domain.backup import BackupRequested, BackupStatus, check_deletable
 from muniment.domain.instance import check_actionable
 from muniment.domain.refused import Refused
 from muniment.store.reader import Reader
@@ -16,14 +16,18 @@ from muniment_api.bodies import Bit, Name, Uuid
 from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.paging import listing, page_of
-from muniment_api.reads import as_id, document_of
+from muniment_api.reads import as_id, document_of, recorded_document
+from muniment_api.resources.datastores import datastore_named
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import about_owner, backup_begins, backup_deletion_begins
 from muniment_api.subjects import backup_of, find_backup, find_instance, instance_of
+from muniment_projections.backups import BackupProjection
 from muniment_projections.row import View
 
 __all__ = ["ROUTES"]
+
+_PROJECTION: Final = BackupProjection()
 
 _CONTAINER = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _YES = ("true", "1", "yes")
@@ -62,8 +66,7 @@ def index(call: Call) -> Response:
         project_id = None if everywhere else call.query["project_id"]
     facets: dict[str, str] = {}
     if (datastore := call.query.get("datastore")) is not None:
-        call.services.drivers.control(datastore)
-        facets["datastore"] = datastore
+        facets["datastore"] = datastore_named(call, datastore).name
     if (instance_id := call.query.get("instance_id")) is not None:
         facets["instance_id"] = str(as_id(instance_id) or instance_id)
     return _page(call, project_id, facets)
@@ -119,19 +122,19 @@ def create(call: Call) -> Response:
         return backup_begins(call, reader, instance, requested)
 
     call.services.commands.commit(about_owner(call, owner), decide)
-    document = document_of(
-        call, call.services.backups, "backup", str(backup_id), project_id=None, view=View.DETAIL
-    )
+    document = recorded_document(call, _PROJECTION, backup_id, View.DETAIL)
     return JsonResponse({"backup": call.filled(document)}, 202)
 
 
 def delete(call: Call) -> Response:
-    """Delete a backup and its data; while it is written or read it is refused."""
+    """Delete a backup and its data; while it is written or read it is refused. A second request changes nothing."""
     found = backup_of(call)
 
     def decide(reader: Reader) -> Decided:
         backup = find_backup(call, reader, found.id)
         check_deletable(backup)
+        if backup.status is BackupStatus.DELETING:
+            return (), ()
         return backup_deletion_begins(call, backup)
 
     call.services.commands.commit(about_owner(call, found.project_id), decide)

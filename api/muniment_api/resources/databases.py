@@ -6,10 +6,11 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response
 
+from muniment.contract.manifest import Capability
 from muniment.contract.ops import DB_LIST, DatabaseSpec
 from muniment.contract.ops import Page as GuestPage
 from muniment.domain.arguments import DatabasesArguments, DropDatabaseArguments
-from muniment.domain.instance import Instance, check_databases_reachable
+from muniment.domain.instance import Instance
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
 from muniment_api.call import Call
@@ -17,8 +18,8 @@ from muniment_api.names import check_database
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
-from muniment_api.starting import start_on
-from muniment_api.subjects import instance_of
+from muniment_api.starting import Order, start_on
+from muniment_api.subjects import reachable_instance
 from muniment_api.wanted import AT_ONCE, DatabaseBody, wanted_databases
 
 __all__ = ["ROUTES"]
@@ -46,8 +47,7 @@ def every_database(call: Call, instance: Instance) -> Iterator[DatabaseSpec]:
 
 def index(call: Call) -> Response:
     """A page of databases, by name."""
-    instance = instance_of(call)
-    check_databases_reachable(instance)
+    instance = reachable_instance(call, Capability.DATABASES)
     page = page_of(call.query, size=call.settings.page_sizes.databases)
     found = call.services.queries.ask(instance, DB_LIST, GuestPage(limit=page.limit, marker=page.marker))
     marker = found.items[-1].name if found.more and found.items else None
@@ -56,7 +56,7 @@ def index(call: Call) -> Response:
 
 def show(call: Call) -> Response:
     """One database (D-16)."""
-    database = _existing(call, instance_of(call), call.path("name"))
+    database = _existing(call, reachable_instance(call, Capability.DATABASES), call.path("name"))
     shown = {"name": database.name, "character_set": database.character_set, "collate": database.collate}
     return JsonResponse({"database": shown})
 
@@ -67,41 +67,38 @@ def create(call: Call) -> Response:
     if (body.databases is None) == (body.database is None):
         raise Refused("bad-request", "Send `databases`, a list.", status=400)
     bodies = body.databases if body.databases is not None else [body.database] if body.database else []
-    instance = instance_of(call)
+    instance = reachable_instance(call, Capability.DATABASES)
     wanted = wanted_databases(call, instance.datastore.datastore, bodies)
-    check_databases_reachable(instance)
     present = {database.name for database in every_database(call, instance)} if wanted else set()
     for database in wanted:
         if database.name in present:
             raise Refused("exists", f"database {database.name!r} exists already", status=400)
     if wanted:
-        start_on(call, CREATE_DATABASES, instance.id, DatabasesArguments(databases=wanted))
+        start_on(call, CREATE_DATABASES, instance, Order(DatabasesArguments(databases=wanted)))
     return accepted()
 
 
 def delete(call: Call) -> Response:
     """Drop a database."""
-    instance = instance_of(call)
+    instance = reachable_instance(call, Capability.DATABASES)
     name = call.path("name")
     check_database(call.services.drivers.control(instance.datastore.datastore), DatabaseSpec(name=name))
     _existing(call, instance, name)
-    start_on(call, DROP_DATABASE, instance.id, DropDatabaseArguments(name=name))
+    start_on(call, DROP_DATABASE, instance, Order(DropDatabaseArguments(name=name)))
     return accepted()
 
 
 def _existing(call: Call, instance: Instance, name: str) -> DatabaseSpec:
-    check_databases_reachable(instance)
     for database in every_database(call, instance):
         if database.name == name:
             return database
     raise NotFound("database", name)
 
 
+_DATABASES, _RULE = "/instances/{instance_id}/databases", "instance:extension:database"
 ROUTES = (
-    Route("GET", "/instances/{instance_id}/databases", "instance:extension:database:index", index),
-    Route("POST", "/instances/{instance_id}/databases", "instance:extension:database:create", create),
-    Route("GET", "/instances/{instance_id}/databases/{name}", "instance:extension:database:show", show),
-    Route(
-        "DELETE", "/instances/{instance_id}/databases/{name}", "instance:extension:database:delete", delete
-    ),
+    Route("GET", _DATABASES, f"{_RULE}:index", index, waits=True),
+    Route("POST", _DATABASES, f"{_RULE}:create", create, waits=True),
+    Route("GET", _DATABASES + "/{name}", f"{_RULE}:show", show, waits=True),
+    Route("DELETE", _DATABASES + "/{name}", f"{_RULE}:delete", delete, waits=True),
 )

@@ -13,11 +13,11 @@ from muniment_api.responses import JsonResponse
 from muniment_api.route import Route
 from muniment_projections.row import View
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Shown", "datastore_named"]
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What a version's document says of itself."""
+    """What the document of a datastore or version says of itself."""
 
     id: str
     name: str
@@ -32,10 +32,7 @@ def index(call: Call) -> Response:
 
 def show(call: Call) -> Response:
     """One datastore, with its active versions, to administrators too."""
-    key = _datastore_key(call)
-    document = document_of(
-        call, call.services.datastores, "datastore", key, project_id=None, view=View.DETAIL
-    )
+    document = _datastore(call, call.path("datastore"))
     return JsonResponse({"datastore": call.filled(document)})
 
 
@@ -73,16 +70,19 @@ def volume_types(call: Call) -> Response:
     return JsonResponse({"volume_types": []})
 
 
-def _datastore_key(call: Call) -> str:
-    """The id of the datastore in the path; ids are made of names."""
-    named = call.path("datastore")
-    return named if as_id(named) is not None else str(datastore_id(named))
+def datastore_named(call: Call, named: str) -> Shown:
+    """The datastore with this id or name; NotFound when there is none."""
+    return msgspec.json.decode(call.site.fill(_datastore(call, named)), type=Shown)
+
+
+def _datastore(call: Call, named: str) -> bytes:
+    """Ids are made of names, so that either leads there."""
+    key = named if as_id(named) is not None else str(datastore_id(named))
+    return document_of(call, call.services.datastores, "datastore", key, project_id=None, view=View.DETAIL)
 
 
 def _existing_key(call: Call) -> str:
-    key = _datastore_key(call)
-    document_of(call, call.services.datastores, "datastore", key, project_id=None, view=View.DETAIL)
-    return key
+    return datastore_named(call, call.path("datastore")).id
 
 
 def _versions_of(call: Call, datastore_key: str, facets: dict[str, str]) -> list[bytes]:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from muniment.domain.refused import Refused
 from muniment_api.call import Call
+from muniment_api.paging import page_of
 from muniment_api.reads import as_id
 from muniment_api.responses import JsonResponse
 from muniment_api.route import Route
@@ -26,7 +27,7 @@ def index(call: Call) -> Response:
         project_id=None if everywhere else call.caller.project_id,
         after=_number(call, "cursor") or 0,
         as_of=_number(call, "as_of"),
-        limit=_number(call, "limit") or call.settings.page_sizes.events,
+        limit=page_of(call.query, size=call.settings.page_sizes.events).limit,
         instance_id=_instance_id(call),
         is_admin=call.caller.is_admin,
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response
 
+from muniment.contract.manifest import Capability
 from muniment.contract.ops import DatabaseSpec
 from muniment.domain.arguments import GrantArguments, RevokeArguments
 from muniment.domain.refused import NotFound, Refused
@@ -14,8 +15,8 @@ from muniment_api.names import check_database, no_duplicates
 from muniment_api.resources.users import existing_account
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
-from muniment_api.starting import start_on
-from muniment_api.subjects import instance_of
+from muniment_api.starting import Order, start_on
+from muniment_api.subjects import reachable_instance
 from muniment_api.wanted import AT_ONCE, DatabaseName
 
 __all__ = ["ROUTES"]
@@ -29,7 +30,7 @@ class GrantDatabases(msgspec.Struct, frozen=True):
 
 def index(call: Call) -> Response:
     """The databases of an account."""
-    _, user = existing_account(call, instance_of(call))
+    _, user = existing_account(call, reachable_instance(call, Capability.USERS))
     return JsonResponse({"databases": [{"name": name} for name in user.databases]})
 
 
@@ -38,34 +39,32 @@ def grant(call: Call) -> Response:
     names = [database.name for database in call.body(GrantDatabases).databases]
     if not names:
         raise Refused("bad-request", "Name at least one database.", status=400)
-    instance = instance_of(call)
+    instance = reachable_instance(call, Capability.USERS)
     control = call.services.drivers.control(instance.datastore.datastore)
     for name in names:
         check_database(control, DatabaseSpec(name=name))
     no_duplicates("database", names, str)
     account, _ = existing_account(call, instance)
-    start_on(
-        call, GRANT, instance.id, GrantArguments(name=account.name, host=account.host, databases=tuple(names))
-    )
+    arguments = GrantArguments(name=account.name, host=account.host, databases=tuple(names))
+    start_on(call, GRANT, instance, Order(arguments))
     return accepted()
 
 
 def revoke(call: Call) -> Response:
     """Take access to one database away."""
-    instance = instance_of(call)
+    instance = reachable_instance(call, Capability.USERS)
     account, user = existing_account(call, instance)
     database = call.path("name")
     if database not in user.databases:
         raise NotFound("grant on database", database)
-    start_on(
-        call, REVOKE, instance.id, RevokeArguments(name=account.name, host=account.host, database=database)
-    )
+    arguments = RevokeArguments(name=account.name, host=account.host, database=database)
+    start_on(call, REVOKE, instance, Order(arguments))
     return accepted()
 
 
-_GRANTS = "/instances/{instance_id}/users/{user}/databases"
+_GRANTS, _RULE = "/instances/{instance_id}/users/{user}/databases", "instance:extension:user_access"
 ROUTES = (
-    Route("GET", _GRANTS, "instance:extension:user_access:index", index),
-    Route("PUT", _GRANTS, "instance:extension:user_access:update", grant),
-    Route("DELETE", _GRANTS + "/{name}", "instance:extension:user_access:delete", revoke),
+    Route("GET", _GRANTS, f"{_RULE}:index", index, waits=True),
+    Route("PUT", _GRANTS, f"{_RULE}:update", grant, waits=True),
+    Route("DELETE", _GRANTS + "/{name}", f"{_RULE}:delete", revoke, waits=True),
 )

@@ -1,6 +1,6 @@
 """`POST /instances`: what a create request may say, and what it is refused for before anything is recorded."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,7 @@ from muniment.domain.accounts import WantedDatabase, WantedUser
 from muniment.domain.backup import Backup, check_restorable
 from muniment.domain.datastore import DATASTORE, Datastore, DatastoreVersion, datastore_id
 from muniment.domain.instance import Access, FlavorFacts, InstanceRequested, VersionFacts
-from muniment.domain.refused import Refused
+from muniment.domain.refused import NotFound, Refused
 from muniment.secret import Secret
 from muniment.store.reader import Reader
 from muniment_api.bodies import Cidr, FlavorRef, Name, SizeGiB, Uuid, flavor_id
@@ -93,6 +93,7 @@ class InstanceBody(
     access: AccessBody | None = None
     availability_zone: Name | None = None
     region_name: Name | None = None
+    modules: list[Any] | None = None
     locality: Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"] | None = None
 
 
@@ -119,7 +120,7 @@ def draft_of(call: Call, reader: Reader, instance_id: UUID, body: InstanceBody) 
     _refuse_what_is_not_there(call, body)
     size_gib = _size_gib(call, body)
     datastore, version = _version(call, reader, body.datastore or DatastoreBody())
-    backup = None if body.restore_point is None else find_backup(call, reader, body.restore_point.backup_ref)
+    backup = None if body.restore_point is None else _own_backup(call, reader, body.restore_point.backup_ref)
     if backup is not None:
         _check_backup(call, backup, datastore, version, size_gib)
     databases, users, passwords = _databases_and_users(call, datastore.name, body)
@@ -154,7 +155,9 @@ def _refuse_what_is_not_there(call: Call, body: InstanceBody) -> None:
     if (body.replica_count or 1) > 1:
         raise Refused("bad-request", "replica_count needs replica_of", status=400)
     if body.configuration is not None:
-        raise Refused("not-found", f"configuration {body.configuration} cannot be found", status=404)
+        raise NotFound("configuration", body.configuration)
+    if body.modules:
+        raise Refused("no-modules", "there are no modules here; leave them out", status=400)
     if body.region_name not in (None, call.settings.region):
         raise Refused("other-region", f"this service's region is {call.settings.region}", status=400)
 
@@ -199,7 +202,7 @@ def _version(call: Call, reader: Reader, wanted: DatastoreBody) -> tuple[Datasto
     found = [
         version
         for version in datastore.versions.values()
-        if wanted.version in (None, version.name, str(version.id))
+        if (wanted.version in (None, version.name) or as_id(wanted.version or "") == version.id)
         and wanted.version_number in (None, version.number)
     ]
     named = wanted.version or wanted.version_number
@@ -223,8 +226,16 @@ def _datastore(call: Call, reader: Reader, wanted: str | None) -> Datastore:
     by_id = {datastore_id(name): name for name in registered}
     datastore = reader.load(DATASTORE, stream) if stream in by_id else None
     if datastore is None:
-        raise Refused("not-found", f"datastore {wanted} cannot be found", status=404)
+        raise NotFound("datastore", wanted)
     return datastore
+
+
+def _own_backup(call: Call, reader: Reader, backup_id: UUID) -> Backup:
+    """Administrators too restore only what is their project's: a project's data does not wander into another."""
+    backup = find_backup(call, reader, backup_id)
+    if backup.project_id != call.caller.project_id:
+        raise NotFound("backup", backup_id)
+    return backup
 
 
 def _check_backup(

@@ -1,6 +1,6 @@
 """Instances: lists, one, create, change, delete, and actions."""
 
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -8,34 +8,45 @@ from starlette.responses import Response
 
 from muniment.contract.messages import VolumeFacts
 from muniment.domain.instance import check_actionable, rename
-from muniment.domain.refused import Refused
+from muniment.domain.refused import NotFound, Refused
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.store.reader import Reader
-from muniment_api.bodies import Name
+from muniment_api.bodies import Bit, Cidr, FlavorRef, Name, SizeGiB
 from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.paging import listing, page_of
-from muniment_api.reads import document_of, view_for
+from muniment_api.reads import document_of, recorded_document, view_for
 from muniment_api.resources.instance_create import CreateInstance, draft_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import about_owner, creation_begins, start_on
 from muniment_api.subjects import find_instance, instance_of
+from muniment_api.wanted import AT_ONCE
 from muniment_projections.documents import VolumeUse
+from muniment_projections.instances import InstanceProjection
 from muniment_projections.row import View
 
 __all__ = ["ROUTES"]
+
+_PROJECTION: Final = InstanceProjection()
+
+
+class AccessChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may reach it from now on."""
+
+    is_public: Bit | msgspec.UnsetType = msgspec.UNSET
+    allowed_cidrs: Annotated[list[Cidr], msgspec.Meta(max_length=AT_ONCE)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may change; at most one thing beside the name. What this release cannot do yet is refused by name."""
 
-    name: Name | None = None
-    configuration: Any = msgspec.UNSET
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    configuration: Name | msgspec.UnsetType | None = msgspec.UNSET
     replica_of: Any = msgspec.UNSET
     slave_of: Any = msgspec.UNSET
     datastore_version: Name | msgspec.UnsetType = msgspec.UNSET
-    access: Any = msgspec.UNSET
+    access: AccessChange | msgspec.UnsetType = msgspec.UNSET
 
 
 class UpdateInstance(msgspec.Struct, frozen=True):
@@ -50,14 +61,27 @@ class Reset(msgspec.Struct, frozen=True):
     force_delete: bool = False
 
 
-class Action(msgspec.Struct, frozen=True):
-    """One action; its arguments are its own."""
+class VolumeSize(msgspec.Struct, frozen=True):
+    """How large the volume is to be."""
+
+    size: SizeGiB
+
+
+class Resize(msgspec.Struct, frozen=True):
+    """Another volume size or another flavor, one of both; openstacksdk sends the size alone (D-21)."""
+
+    volume: VolumeSize | SizeGiB | msgspec.UnsetType = msgspec.UNSET
+    flavor_ref: FlavorRef | msgspec.UnsetType = msgspec.field(name="flavorRef", default=msgspec.UNSET)
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One action; its arguments are its own. openstacksdk sends null where there are none (D-21)."""
 
     restart: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
-    reset_status: Reset | msgspec.UnsetType = msgspec.UNSET
-    resize: Any = msgspec.UNSET
-    promote_to_replica_source: Any = msgspec.UNSET
-    eject_replica_source: Any = msgspec.UNSET
+    reset_status: Reset | msgspec.UnsetType | None = msgspec.UNSET
+    resize: Resize | msgspec.UnsetType = msgspec.UNSET
+    promote_to_replica_source: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    eject_replica_source: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 def index(call: Call) -> Response:
@@ -91,9 +115,7 @@ def create(call: Call) -> Response:
         return creation_begins(call, reader, draft.requested, draft.passwords, draft.backup)
 
     call.services.commands.commit(call.about, decide)
-    document = document_of(
-        call, call.services.instances, "instance", str(instance_id), project_id=None, view=view_for(call)
-    )
+    document = recorded_document(call, _PROJECTION, instance_id, view_for(call))
     return JsonResponse({"instance": msgspec.Raw(call.site.fill(document))})
 
 
@@ -111,8 +133,8 @@ def update(call: Call) -> Response:
             "too-many-changes", f"change one thing at a time, not {' and '.join(others)}", status=400
         )
     if others:
-        _refuse_change(others[0])
-    if change.name is not None:
+        _refuse_change(change, others[0])
+    if change.name is not msgspec.UNSET:
         name = change.name
         call.services.commands.commit(
             about_owner(call, instance.project_id),
@@ -135,14 +157,12 @@ def act(call: Call) -> Response:
     named = [name for name in Action.__struct_fields__ if getattr(action, name) is not msgspec.UNSET]
     if len(named) != 1:
         raise Refused("bad-action", "Name one action: restart, reset_status.", status=400)
+    call.require(_rule(action, named[0]))
     instance = instance_of(call)
     match named[0]:
         case "restart":
-            call.require("instance:restart")
-            start_on(call, RESTART_INSTANCE, instance.id, check=check_actionable)
+            start_on(call, RESTART_INSTANCE, instance, check=check_actionable)
         case "reset_status":
-            forced = isinstance(action.reset_status, Reset) and action.reset_status.force_delete
-            call.require("instance:force_delete" if forced else "instance:reset_status")
             taken_over = call.services.take_over.reset(instance.id, about_owner(call, instance.project_id))
             call.services.commands.told(taken_over.position)
         case "resize":
@@ -157,14 +177,26 @@ def act(call: Call) -> Response:
     return accepted()
 
 
-def _refuse_change(name: str) -> None:
+def _rule(action: Action, name: str) -> str:
+    """The policy rule of an action."""
+    if isinstance(action.reset_status, Reset) and action.reset_status.force_delete:
+        return "instance:force_delete"
+    if isinstance(action.resize, Resize):
+        if (action.resize.volume is msgspec.UNSET) == (action.resize.flavor_ref is msgspec.UNSET):
+            raise Refused("bad-action", "resize takes either volume or flavorRef.", status=400)
+        changed = "flavor" if action.resize.volume is msgspec.UNSET else "volume"
+        return f"instance:resize_{changed}"
+    return f"instance:{name}"
+
+
+def _refuse_change(change: InstanceChange, name: str) -> None:
     match name:
+        case "configuration" if change.configuration is None:
+            return  # taking off what is not there
+        case "configuration":
+            raise NotFound("configuration", change.configuration)
         case "replica_of" | "slave_of":
             raise Refused("not-a-replica", "the instance is not a replica", status=400)
-        case "configuration":
-            raise Refused(
-                "not-available", "configuration groups are not available in this release", status=422
-            )
         case "datastore_version":
             raise Refused("not-available", "upgrades are not available in this release", status=422)
         case "access":

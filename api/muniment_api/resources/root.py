@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import SUPERUSER_STATUS, Nothing
-from muniment.domain.arguments import NoArguments, SuperuserArguments
-from muniment.domain.instance import check_databases_reachable
+from muniment.domain.arguments import SuperuserArguments
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER
 from muniment.secret import Secret
@@ -18,14 +17,13 @@ from muniment_api.call import Call
 from muniment_api.names import check_password
 from muniment_api.responses import JsonResponse, no_content
 from muniment_api.route import Route
-from muniment_api.starting import start_on
-from muniment_api.subjects import instance_of
+from muniment_api.starting import Order, start_on
+from muniment_api.subjects import instance_of, reachable_instance
 
 __all__ = ["ROUTES"]
 
 _LENGTH = 36
 _ALPHABET = string.ascii_letters + string.digits
-_WAIT_S = 30.0
 
 
 class EnableRoot(msgspec.Struct, frozen=True):
@@ -42,9 +40,8 @@ def show(call: Call) -> Response:
 def enable(call: Call) -> Response:
     """Have the superuser, with the given password or a new one; called again it gets another password."""
     wanted = call.body(EnableRoot).password if call.content else None
-    instance = instance_of(call)
+    instance = reachable_instance(call, Capability.SUPERUSER)
     services = call.services
-    services.drivers.require(instance.datastore.datastore, Capability.SUPERUSER)
     if not services.allows_superuser:
         raise Refused(
             "superuser-not-isolated",
@@ -52,33 +49,30 @@ def enable(call: Call) -> Response:
             "could reach. An operator may allow it with `allow_shared_superuser = true` in [local] of the settings.",
             status=422,
         )
-    check_databases_reachable(instance)
-    control = services.drivers.control(instance.datastore.datastore)
     password = wanted or Secret("".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
-    check_password(control, password)
+    check_password(services.drivers.control(instance.datastore.datastore), password)
+    # Asked before anything is done: a guest that is silent is noticed now, and not when there is a password to hand over.
+    name = services.queries.ask(instance, SUPERUSER_STATUS, Nothing()).name
     ref = uuid4()
-    operation_id = start_on(
-        call, ENABLE_SUPERUSER, instance.id, SuperuserArguments(secret_ref=ref), {ref: password}
-    )
-    services.endings.require(operation_id, _WAIT_S)
-    state = services.queries.ask(instance, SUPERUSER_STATUS, Nothing())
-    return JsonResponse({"user": {"name": state.name, "password": password.reveal_text()}})
+    order = Order(SuperuserArguments(secret_ref=ref), {ref: password})
+    operation_id = start_on(call, ENABLE_SUPERUSER, instance, order)
+    services.endings.require(operation_id)
+    return JsonResponse({"user": {"name": name, "password": password.reveal_text()}})
 
 
 def disable(call: Call) -> Response:
     """Have it gone."""
-    instance = instance_of(call)
-    if not instance.superuser_enabled:
-        raise NotFound("root of instance", instance.id)
-    check_databases_reachable(instance)
-    operation_id = start_on(call, DISABLE_SUPERUSER, instance.id, NoArguments())
-    call.services.endings.require(operation_id, _WAIT_S)
+    if not instance_of(call).superuser_enabled:
+        raise NotFound("root of instance", call.path("instance_id"))
+    instance = reachable_instance(call, Capability.SUPERUSER)
+    operation_id = start_on(call, DISABLE_SUPERUSER, instance)
+    call.services.endings.require(operation_id)
     return no_content()
 
 
 _ROOT = "/instances/{instance_id}/root"
 ROUTES = (
     Route("GET", _ROOT, "instance:extension:root:index", show),
-    Route("POST", _ROOT, "instance:extension:root:create", enable),
-    Route("DELETE", _ROOT, "instance:extension:root:delete", disable),
+    Route("POST", _ROOT, "instance:extension:root:create", enable, waits=True),
+    Route("DELETE", _ROOT, "instance:extension:root:delete", disable, waits=True),
 )

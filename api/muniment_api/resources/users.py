@@ -7,10 +7,11 @@ import msgspec
 from starlette.responses import Response
 
 from muniment.contract.control import ControlDriver
+from muniment.contract.manifest import Capability
 from muniment.contract.ops import USER_GET, USER_LIST, Account, GetUser, UserView
 from muniment.contract.ops import Page as GuestPage
 from muniment.domain.arguments import AlterUserArguments, DropUserArguments, UsersArguments
-from muniment.domain.instance import Instance, check_databases_reachable
+from muniment.domain.instance import Instance
 from muniment.domain.refused import Refused
 from muniment.operations.users import ALTER_USER, CREATE_USERS, DROP_USER
 from muniment.secret import Secret
@@ -20,8 +21,8 @@ from muniment_api.names import account_in_path, account_text, check_account, che
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
-from muniment_api.starting import start_on
-from muniment_api.subjects import instance_of
+from muniment_api.starting import Order, start_on
+from muniment_api.subjects import reachable_instance
 from muniment_api.wanted import AT_ONCE, UserBody, wanted_users
 
 __all__ = ["ROUTES", "existing_account"]
@@ -38,7 +39,7 @@ class NewPassword(msgspec.Struct, frozen=True):
 
     name: AccountName
     password: Secret
-    host: HostPattern = "%"
+    host: HostPattern | None = None
 
 
 class ChangePasswords(msgspec.Struct, frozen=True):
@@ -64,14 +65,12 @@ class UpdateUser(msgspec.Struct, frozen=True):
 def existing_account(call: Call, instance: Instance) -> tuple[Account, UserView]:
     """The account in the path as the engine has it; refused with 404 when there is none."""
     account = account_in_path(_control(call, instance), call.path("user"))
-    check_databases_reachable(instance)
     return account, call.services.queries.ask(instance, USER_GET, GetUser(account=account))
 
 
 def index(call: Call) -> Response:
     """A page of accounts, by `name@host`."""
-    instance = instance_of(call)
-    check_databases_reachable(instance)
+    instance = _instance(call)
     page = page_of(call.query, size=call.settings.page_sizes.users)
     marker = (
         None if page.marker is None else account_text(account_in_path(_control(call, instance), page.marker))
@@ -83,7 +82,7 @@ def index(call: Call) -> Response:
 
 def show(call: Call) -> Response:
     """One account."""
-    _, user = existing_account(call, instance_of(call))
+    _, user = existing_account(call, _instance(call))
     return JsonResponse({"user": _view(user)})
 
 
@@ -107,18 +106,18 @@ def create_named(call: Call) -> Response:
 def change_passwords(call: Call) -> Response:
     """Change passwords; when one account is unknown nothing changes."""
     body = call.body(ChangePasswords)
-    instance = instance_of(call)
+    instance = _instance(call)
     control = _control(call, instance)
     changes = [
-        (check_account(control, u.name, u.host), check_password(control, u.password)) for u in body.users
+        (check_account(control, u.name, u.host or "%"), check_password(control, u.password))
+        for u in body.users
     ]
     no_duplicates("user", changes, lambda change: account_text(change[0]))
-    check_databases_reachable(instance)
     for account, _ in changes:
         call.services.queries.ask(instance, USER_GET, GetUser(account=account))
-    for part, (account, password) in enumerate(changes):
-        change = AlterUserArguments(name=account.name, host=account.host, secret_ref=uuid4())
-        _alter(call, instance, change, password, part)
+    wanted = [_alteration(account, password=password) for account, password in changes]
+    if wanted:
+        start_on(call, ALTER_USER, instance, *wanted)
     return accepted()
 
 
@@ -127,7 +126,7 @@ def update(call: Call) -> Response:
     change = call.body(UpdateUser).user
     if change.name is None and change.password is None and change.host is None:
         raise Refused("bad-request", "Send at least one of name, password and host.", status=400)
-    instance = instance_of(call)
+    instance = _instance(call)
     control = _control(call, instance)
     account, _ = existing_account(call, instance)
     target = check_account(control, change.name or account.name, change.host or account.host)
@@ -135,40 +134,38 @@ def update(call: Call) -> Response:
         check_password(control, change.password)
     if target != account:
         _refuse_existing(call, instance, target)
-    arguments = AlterUserArguments(
-        name=account.name,
-        host=account.host,
-        new_name=target.name if target.name != account.name else None,
-        new_host=target.host if target.host != account.host else None,
-        secret_ref=uuid4() if change.password is not None else None,
-    )
-    _alter(call, instance, arguments, change.password)
+    start_on(call, ALTER_USER, instance, _alteration(account, target, change.password))
     return accepted()
 
 
 def delete(call: Call) -> Response:
     """Drop an account."""
-    instance = instance_of(call)
+    instance = _instance(call)
     account, _ = existing_account(call, instance)
-    start_on(call, DROP_USER, instance.id, DropUserArguments(name=account.name, host=account.host))
+    start_on(call, DROP_USER, instance, Order(DropUserArguments(name=account.name, host=account.host)))
     return accepted()
 
 
 def _create(call: Call, bodies: list[UserBody]) -> None:
-    instance = instance_of(call)
+    instance = _instance(call)
     wanted, passwords = wanted_users(call, instance.datastore.datastore, bodies)
-    check_databases_reachable(instance)
     for user in wanted:
         _refuse_existing(call, instance, Account(name=user.name, host=user.host))
     if wanted:
-        start_on(call, CREATE_USERS, instance.id, UsersArguments(users=wanted), passwords)
+        start_on(call, CREATE_USERS, instance, Order(UsersArguments(users=wanted), passwords))
 
 
-def _alter(
-    call: Call, instance: Instance, arguments: AlterUserArguments, password: Secret | None, part: int = 0
-) -> None:
-    passwords = {} if password is None or arguments.secret_ref is None else {arguments.secret_ref: password}
-    start_on(call, ALTER_USER, instance.id, arguments, passwords, part=part)
+def _alteration(account: Account, target: Account | None = None, password: Secret | None = None) -> Order:
+    """What makes `account` into `target`, with another password if there is one."""
+    target, ref = target or account, uuid4()
+    arguments = AlterUserArguments(
+        name=account.name,
+        host=account.host,
+        new_name=target.name if target.name != account.name else None,
+        new_host=target.host if target.host != account.host else None,
+        secret_ref=None if password is None else ref,
+    )
+    return Order(arguments, {} if password is None else {ref: password})
 
 
 def _refuse_existing(call: Call, instance: Instance, account: Account) -> None:
@@ -179,6 +176,10 @@ def _refuse_existing(call: Call, instance: Instance, account: Account) -> None:
             return
         raise
     raise Refused("exists", f"user {account_text(account)!r} exists already", status=400)
+
+
+def _instance(call: Call) -> Instance:
+    return reachable_instance(call, Capability.USERS)
 
 
 def _control(call: Call, instance: Instance) -> ControlDriver:
@@ -193,13 +194,13 @@ def _view(user: UserView) -> dict[str, object]:
     }
 
 
-_USERS = "/instances/{instance_id}/users"
+_USERS, _RULE = "/instances/{instance_id}/users", "instance:extension:user"
 ROUTES = (
-    Route("GET", _USERS, "instance:extension:user:index", index),
-    Route("POST", _USERS, "instance:extension:user:create", create),
-    Route("PUT", _USERS, "instance:extension:user:update_all", change_passwords),
-    Route("GET", _USERS + "/{user}", "instance:extension:user:show", show),
-    Route("POST", _USERS + "/{user}", "instance:extension:user:create", create_named),
-    Route("PUT", _USERS + "/{user}", "instance:extension:user:update", update),
-    Route("DELETE", _USERS + "/{user}", "instance:extension:user:delete", delete),
+    Route("GET", _USERS, f"{_RULE}:index", index, waits=True),
+    Route("POST", _USERS, f"{_RULE}:create", create, waits=True),
+    Route("PUT", _USERS, f"{_RULE}:update_all", change_passwords, waits=True),
+    Route("GET", _USERS + "/{user}", f"{_RULE}:show", show, waits=True),
+    Route("POST", _USERS + "/{user}", f"{_RULE}:create", create_named, waits=True),
+    Route("PUT", _USERS + "/{user}", f"{_RULE}:update", update, waits=True),
+    Route("DELETE", _USERS + "/{user}", f"{_RULE}:delete", delete, waits=True),
 )
