@@ -17,33 +17,31 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
 
 IGNORED_FOLDERS = {".git", ".cache", "__pycache__"}
-KERNEL_THREAD_PARENT = 2
+PROCESS = re.compile("muniment|postgres")
+SHARED = ("/tmp", "/var/tmp", "/run", "/var/lib", "/dev/shm")
+PACKAGE_LOCK = re.compile(r"uv-.*\.lock")
+"""Left in the temporary directory by the installer of packages."""
 
 
 def processes() -> set[tuple[int, str]]:
-    """Every process but kernel threads and this program's own children: (pid, command line)."""
+    """Every process of the project or of an engine, this program left out: (pid, command line)."""
     found = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            stat = (entry / "stat").read_text()
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:
             continue
-        state, parent = stat.rsplit(")", 1)[1].split()[:2]
-        if int(parent) != KERNEL_THREAD_PARENT and state != "Z" and "muniment" in command:
+        if PROCESS.search(command) and Path(__file__).name not in command:
             found.add((int(entry.name), command))
-    return {
-        (pid, command)
-        for pid, command in found
-        if pid != os.getpid() and str(Path(__file__).name) not in command
-    }
+    return found
 
 
 def listening() -> set[str]:
@@ -68,12 +66,15 @@ def loop_devices() -> set[str]:
 
 
 def files(roots: list[Path]) -> set[str]:
-    """Every file, folder and socket under the roots, outside of environments (`.venv*`) and package caches."""
-    found = set()
-    for root in roots:
+    """Every file, folder and socket under the roots, outside of environments (`.venv*`) and package caches; and whatever
+    bears the project's name where all programs of the machine leave their files."""
+    shared = [path for place in SHARED for path in Path(place).glob("*muniment*")]
+    found = {str(path) for path in shared}
+    for root in [*roots, *shared]:
         for folder, folders, names in os.walk(root):
             folders[:] = [f for f in folders if not f.startswith(".venv") and f not in IGNORED_FOLDERS]
-            found.update(str(Path(folder) / name) for name in (*folders, *names))
+            kept = (name for name in (*folders, *names) if not PACKAGE_LOCK.fullmatch(name))
+            found.update(str(Path(folder) / name) for name in kept)
     return found
 
 
@@ -118,9 +119,11 @@ def command_for(user: str | None, hide: list[str], home: Path) -> list[str]:
     return command
 
 
-def run_demo(checkout: Path, user: str | None, hide: list[str], home: Path) -> tuple[int, list[str]]:
+def run_demo(
+    checkout: Path, user: str | None, hide: list[str], home: Path, temporary: Path
+) -> tuple[int, list[str]]:
     """Run it, pass its lines on, answer its exit code and its lines."""
-    environment = {**os.environ, "HOME": str(home)}
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temporary)}
     environment.pop("XDG_RUNTIME_DIR", None)
     process = subprocess.Popen(
         command_for(user, hide, home), cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -159,19 +162,15 @@ def main() -> int:
         home = checkout.parent / f"home-{arguments.user}"
         home.mkdir(exist_ok=True)
         shutil.chown(home, arguments.user)
-    roots = [
-        checkout,
-        Path("/tmp"),
-        Path("/run"),
-        home / ".local",
-        home / ".config",
-        Path("/var/lib/muniment"),
-    ]
+    temporary = Path(tempfile.mkdtemp(prefix="demo-check-"))
+    temporary.chmod(0o1777)
+    roots = [checkout, temporary, home / ".local", home / ".config"]
     before = snapshot(roots)
     started = time.monotonic()
-    code, lines = run_demo(checkout, arguments.user, arguments.hide, home)
+    code, lines = run_demo(checkout, arguments.user, arguments.hide, home, temporary)
     took_s = time.monotonic() - started
     after = snapshot(roots)
+    shutil.rmtree(temporary)
     wrong = complaints(before, after)
     last = lines[-1] if lines else ""
     if code != 0 or not last.startswith("demo passed"):
