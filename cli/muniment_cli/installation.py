@@ -11,6 +11,7 @@ from muniment.clock import SystemClock
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.objects import FileObjectStore
 from muniment.contract.registry import Registry
+from muniment.fault import Fault
 from muniment.secrets.keys import KeyEncryptionKeys
 from muniment.secrets.personal import PersonalCipher
 from muniment.secrets.vault import Vault
@@ -57,7 +58,12 @@ class Installation:
     @cached_property
     def recorder(self) -> SQLiteRecorder:
         """The database below the ledger, which needs no key."""
-        return open_sqlite(self.data.ledger_file)
+        try:
+            return open_sqlite(self.data.ledger_file)
+        except Fault as fault:
+            raise Fault(
+                "store", f"{self.data.ledger_file}: {fault.message}", retryable=fault.retryable
+            ) from fault
 
     @cached_property
     def read_model(self) -> "ReadModel":
