@@ -1,6 +1,7 @@
 """A whole API in this process: users, a ledger in memory, read models that follow it, and clients for it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import httpx
 from tests.accounts import CHEAP, OFFICE, RED, users_file
 from tests.asgi import AsgiClient
 from tests.ledgers import VAULT, ledger_on
+from tests.rest_guests import RestGuests
 
 from muniment.clock import Clock, ManualClock
 from muniment.cloud.local.objects import FileObjectStore
@@ -45,6 +47,7 @@ FLAVORS = (
 )
 NETWORK = Network(id="net-1", name="local", is_default=True)
 DRIVERS = Registry.load()
+_SETTLED_S = 20
 HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
 
 
@@ -53,9 +56,15 @@ class RestWorld:
 
     def __init__(self, folder: Path, read_model: ReadModel, clock: Clock) -> None:
         self.clock = clock
-        self.ledger: Ledger = ledger_on(open_memory(), self.clock)
+        self.recorder = open_memory()
+        self.ledger: Ledger = ledger_on(self.recorder, self.clock)
         self.arrivals = Arrivals(read_model)
         self.projector = Projector(self.ledger.log, read_model, arrivals=self.arrivals)
+        objects = FileObjectStore(folder)
+        knowledge = Knowledge(DRIVERS.control, objects, ONE_MACHINE)
+        self.guests = (
+            RestGuests(self.ledger, clock, knowledge, objects) if isinstance(clock, ManualClock) else None
+        )
         self.services = Services(
             ledger=self.ledger,
             read_model=read_model,
@@ -63,7 +72,7 @@ class RestWorld:
             clock=self.clock,
             vault=VAULT,
             cipher=PersonalCipher(VAULT),
-            knowledge=Knowledge(DRIVERS.control, FileObjectStore(folder), ONE_MACHINE),
+            knowledge=knowledge,
             controls={"postgresql": DRIVERS.control("postgresql")},
             flavors=FLAVORS,
             networks=[NETWORK],
@@ -90,6 +99,27 @@ class RestWorld:
         basic = httpx.BasicAuth(user, f"{user}-secret")._auth_header
         url = f"/v1.0/{project or HOME[user]}{path}"
         return self.http.request(method, url, headers={"Authorization": basic}, json=json)
+
+    def made(self, *, user: str = "alice", **more: object) -> str:
+        """The id of an instance that was just asked for; `more` is said of it beside what every one needs."""
+        wanted = {"name": "orders-db", "flavorRef": "1", "volume": {"size": 2}, **more}
+        answer = self.call("POST", "/instances", user=user, json={"instance": wanted})
+        assert answer.status_code == 200, answer.text
+        instance_id: str = answer.json()["instance"]["id"]
+        return instance_id
+
+    def settle(self) -> None:
+        """Wait until no operation runs any more and the read models tell so."""
+        ends_s = time.monotonic() + _SETTLED_S
+        while True:
+            seen = self.recorder.wakeup.commits
+            with self.ledger.reading() as reader:
+                running = reader.queue()
+            if not running:
+                break
+            assert time.monotonic() < ends_s, f"still running: {running}"
+            self.recorder.wakeup.wait(seen, 0.1)
+        assert self.arrivals.wait_for(self.ledger.log.head(), 10)
 
     def register(
         self,
@@ -123,14 +153,16 @@ class RestWorld:
 
 
 @contextmanager
-def rest_world(folder: Path, clock: Clock | None = None) -> Iterator[RestWorld]:
+def rest_world(folder: Path, clock: Clock | None = None, *, with_guests: bool = False) -> Iterator[RestWorld]:
     """An API whose projector runs beside it; its clock stands still unless another one is given.
 
-    Real clients need the machine's clock: a token that ended long ago by theirs is renewed before every request.
+    `with_guests` operations run to their end; without, they stay as they began. Real clients need the machine's clock: a
+    token that ended long ago by theirs is renewed before every request.
     """
     read_model = ReadModel.open(folder / "read.db", CATALOGUE)
     world = RestWorld(folder, read_model, clock or ManualClock())
     ended = threading.Event()
+    troubles: list[Exception] = []
 
     def project() -> None:
         while not ended.is_set():
@@ -139,14 +171,28 @@ def rest_world(folder: Path, clock: Clock | None = None) -> Iterator[RestWorld]:
             if shown == 0:
                 world.ledger.log.wait(world.projector.position, 0.05)
 
-    thread = threading.Thread(target=project)
-    thread.start()
+    def serve() -> None:
+        assert world.guests is not None, "guests need a clock that can be moved"
+        try:
+            while not ended.is_set():
+                seen = world.recorder.wakeup.commits
+                if not world.guests.run_once():
+                    world.recorder.wakeup.wait(seen, 0.05)
+        except Exception as error:  # noqa: BLE001 - raised again where the test sees it
+            troubles.append(error)
+
+    threads = [threading.Thread(target=work) for work in ((project, serve) if with_guests else (project,))]
+    for thread in threads:
+        thread.start()
     try:
         with world.http:
             yield world
     finally:
         ended.set()
-        thread.join(10)
-        assert not thread.is_alive()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
         world.ledger.close()
         read_model.close()
+        if troubles:
+            raise troubles[0]

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from muniment.domain.refused import NotFound
+from muniment.store.ledger import Saved
 from muniment_api.call import Call
 from muniment_projections.collection import Collection
 from muniment_projections.projection import Projection
@@ -52,10 +53,12 @@ def document_of(
     return found
 
 
-def recorded_document(call: Call, projection: Projection[S], stream_id: UUID, view: View) -> bytes:
-    """The document of a resource that this request has just made: from the history, where no read model can lag behind."""
-    state = call.services.ledger.load(projection.aggregate, stream_id)
-    assert state is not None, f"{projection.KIND} {stream_id} was recorded a moment ago"
+def recorded_document(projection: Projection[S], saved: Saved, stream_id: UUID, view: View) -> bytes:
+    """The document of a resource as the save of this request began it, whatever has become of it since and however far the
+    read models lag behind."""
+    own = [event for event in saved.events if event.originator_id == stream_id]
+    state = projection.aggregate.fold(None, own)
+    assert state is not None, f"the save did not begin {projection.KIND} {stream_id}"
     (row,) = projection.rows(state)
     return row.documents[view]
 

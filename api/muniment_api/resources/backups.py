@@ -121,8 +121,8 @@ def create(call: Call) -> Response:
         )
         return backup_begins(call, reader, instance, requested)
 
-    call.services.commands.commit(about_owner(call, owner), decide)
-    document = recorded_document(call, _PROJECTION, backup_id, View.DETAIL)
+    saved = call.services.commands.commit(about_owner(call, owner), decide)
+    document = recorded_document(_PROJECTION, saved, backup_id, View.DETAIL)
     return JsonResponse({"backup": call.filled(document)}, 202)
 
 

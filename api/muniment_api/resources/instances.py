@@ -114,8 +114,8 @@ def create(call: Call) -> Response:
         draft = draft_of(call, reader, instance_id, body)
         return creation_begins(call, reader, draft.requested, draft.passwords, draft.backup)
 
-    call.services.commands.commit(call.about, decide)
-    document = recorded_document(call, _PROJECTION, instance_id, view_for(call))
+    saved = call.services.commands.commit(call.about, decide)
+    document = recorded_document(_PROJECTION, saved, instance_id, view_for(call))
     return JsonResponse({"instance": msgspec.Raw(call.site.fill(document))})
 
 

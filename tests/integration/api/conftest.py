@@ -23,3 +23,28 @@ def settled_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestWorl
         made.register("postgresql", "17", number="17.2", active=False)
         made.register("retired", "1", number="1.0", active=False)
         yield made
+
+
+@pytest.fixture
+def open_world(tmp_path: Path) -> Iterator[RestWorld]:
+    """A fresh API that offers PostgreSQL; nothing that is asked for ever ends."""
+    with rest_world(tmp_path) as made:
+        made.register("postgresql", "18", number="18", default=True)
+        yield made
+
+
+@pytest.fixture
+def live_world(tmp_path: Path) -> Iterator[RestWorld]:
+    """A fresh API that offers PostgreSQL, with a cloud and guests behind it: operations run to their end."""
+    with rest_world(tmp_path, with_guests=True) as made:
+        made.register("postgresql", "18", number="18", default=True)
+        yield made
+
+
+@pytest.fixture
+def instance(live_world: RestWorld) -> str:
+    """An active instance of the red project in the live world, with databases `audit` and `orders` and a user `app`."""
+    user = {"name": "app", "password": "first-password", "databases": [{"name": "orders"}]}
+    made = live_world.made(databases=[{"name": "orders"}, {"name": "audit"}], users=[user])
+    live_world.settle()
+    return made
