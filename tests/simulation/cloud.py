@@ -64,8 +64,14 @@ class SimulatedCloud:
     ) -> None:
         """Begin empty."""
         self.things: dict[str, Thing] = {}
+        self.refuses_always: set[Kind] = set()
+        """Kinds of which nothing new is made."""
+        self.refuses_once: set[Kind] = set()
         self.errors_always: set[Kind] = set()
         """Kinds that come to be and are never healthy."""
+        self.keeps_always: set[Kind] = set()
+        """Kinds of which nothing is removed, whatever it says."""
+        self.keeps_once: set[Kind] = set()
         self.on_server: Callable[[Thing], None] = lambda thing: None
         self.on_server_gone: Callable[[Thing], None] = lambda thing: None
         self.complaints: list[str] = []
@@ -88,7 +94,10 @@ class SimulatedCloud:
 
     def create(self, recipe: Recipe) -> CloudResource:
         """See `Cloud`."""
-        if self._chance.happens("cloud_refuses"):
+        if recipe.kind in self.refuses_always:
+            raise CloudRefused("it is not allowed", retryable=False)
+        if recipe.kind in self.refuses_once or self._chance.happens("cloud_refuses"):
+            self.refuses_once.discard(recipe.kind)
             raise CloudRefused("no host was found")
         if self._chance.happens("cloud_silent_never"):
             raise Fault("cloud", "no answer")
@@ -118,7 +127,8 @@ class SimulatedCloud:
         if self._users_of(resource_id):
             self.complaints.append(f"asked to delete {kind} {resource_id}, which is in use")
             raise CloudRefused("it is in use")
-        if self._chance.happens("cloud_keeps"):
+        if kind in self.keeps_always | self.keeps_once or self._chance.happens("cloud_keeps"):
+            self.keeps_once.discard(kind)
             return  # it says yes and does nothing
         thing.going_until_s = self._now_s() + self._chance.random.uniform(0, 4)
 
@@ -232,6 +242,8 @@ class SimulatedObjects:
         """Begin empty."""
         self.objects: dict[str, set[str]] = {}
         """Names by location."""
+        self.keeps_always = False
+        self.keeps_once = False
         self._chance = chance
 
     def reference(self, project_id: str, backup_id: UUID, *, until_s: float) -> StoreRef:
@@ -242,6 +254,9 @@ class SimulatedObjects:
         """See `ObjectStore`."""
         if self._chance.happens("cloud_silent_never"):
             raise Fault("objects", "no answer")
+        if self.keeps_always or self.keeps_once:
+            self.keeps_once = False
+            raise Fault("objects", "the store is down")
         self.objects.pop(reference.location, None)
         return True
 

@@ -20,7 +20,14 @@ from muniment_guest.duties import JobProgress, JobView
 from muniment_guest.identity import Identity
 from muniment_guest.journal import Entry, Progressed
 
-__all__ = ["EngineData", "MemoryIdentity", "MemoryJournal", "SimulatedDuties", "SimulatedJobs"]
+__all__ = [
+    "EngineData",
+    "MemoryIdentity",
+    "MemoryJournal",
+    "Refusals",
+    "SimulatedDuties",
+    "SimulatedJobs",
+]
 
 _NOTHING = ops.Nothing()
 
@@ -35,6 +42,27 @@ class EngineData:
     users: set[str] = field(default_factory=set)
     restored_from: UUID | None = None
     has_superuser: bool = False
+
+
+class Refusals:
+    """When the engine says no: by chance, or because a test wants it."""
+
+    def __init__(self, chance: Chance) -> None:
+        """By chance alone."""
+        self._chance = chance
+        self.always: set[str] = set()
+        """Ops that are refused for good."""
+        self.once: set[str] = set()
+        """Ops that are refused the next time, and may be tried again."""
+
+    def of(self, op: str) -> GuestError | None:
+        """The refusal of an op, here and now."""
+        if op in self.always:
+            return GuestError(code=Code.DB_REFUSED, message="the engine refuses", retryable=False)
+        if op in self.once or self._chance.happens("engine_refuses"):
+            self.once.discard(op)
+            return GuestError(code=Code.DB_REFUSED, message="the engine refuses", retryable=True)
+        return None
 
 
 class MemoryJournal:
@@ -134,12 +162,11 @@ class MemoryIdentity:
 class SimulatedDuties:
     """See `Duties`."""
 
-    def __init__(self, data: EngineData, chance: Chance, acting: Callable[[str], None]) -> None:
+    def __init__(self, data: EngineData, refusals: Refusals, acting: Callable[[str], None]) -> None:
         """Work on `data`; `acting` is called before and after each effect, and may not return."""
         self._data = data
-        self._chance = chance
+        self._refusals = refusals
         self._acting = acting
-        self.refuses: Callable[[str], bool] = lambda op: chance.happens("engine_refuses")
 
     def query(self, op: str, args: bytes) -> msgspec.Struct:
         """See `Duties`."""
@@ -150,8 +177,8 @@ class SimulatedDuties:
     def act(self, op: str, args: bytes, secrets: Mapping[str, Secret]) -> msgspec.Struct:
         """See `Duties`."""
         self._acting("before_effect")
-        if self.refuses(op):
-            raise OpFailed(Code.DB_REFUSED, "the engine refuses", retryable=True)
+        if (error := self._refusals.of(op)) is not None:
+            raise OpFailed(error.code, error.message, retryable=error.retryable)
         result = self._do(op, msgspec.json.decode(args, type=ops.op(op).args))
         self._acting("after_effect")
         return result
@@ -213,6 +240,7 @@ class SimulatedJobs:
         self,
         data: EngineData,
         chance: Chance,
+        refusals: Refusals,
         now_s: Callable[[], float],
         acting: Callable[[UUID, str], None],
         objects: dict[str, set[str]],
@@ -224,7 +252,7 @@ class SimulatedJobs:
         self._acting = acting
         self._objects = objects
         self._jobs: dict[UUID, _Job] = {}
-        self.refuses: Callable[[str], bool] = lambda op: chance.happens("engine_refuses")
+        self._refusals = refusals
 
     def start(self, entry: Entry, secrets: Mapping[str, Secret]) -> None:
         """See `Jobs`."""
@@ -266,8 +294,7 @@ class SimulatedJobs:
 
     def _outcome(self, job: _Job) -> Outcome:
         entry, now_s = job.entry, self._now_s()
-        if self.refuses(entry.op):
-            error = GuestError(code=Code.DB_REFUSED, message="the engine refuses", retryable=True)
+        if (error := self._refusals.of(entry.op)) is not None:
             return Outcome(command_id=entry.command_id, ok=False, error=error, finished_at=now_s)
         args = msgspec.json.decode(entry.args, type=ops.op(entry.op).args)
         result = msgspec.json.encode(self._finish(entry, args))

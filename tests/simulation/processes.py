@@ -16,7 +16,7 @@ from muniment.dispatch.guest_keys import GuestKeys
 from muniment.dispatch.mail import CarriedMail
 from muniment.dispatch.relay import Relay
 from muniment.domain.event import About, Event
-from muniment.domain.operation import StepEvent
+from muniment.domain.operation import StepEvent, UndoIntended, Undone
 from muniment.fault import Fault
 from muniment.operations.calls import Call, Enrolment, FindOrCreate, Look, Observation, Purge
 from muniment.operations.performing import Performer
@@ -54,7 +54,7 @@ class FaultyLedger(Ledger):
     ) -> Saved:
         """See `Ledger.save`."""
         world, chance = self._world, self._world.chance
-        steps = [base_name(event.step) for event in events if isinstance(event, StepEvent)]
+        steps = [_name_of(event) for event in events if isinstance(event, StepEvent)]
         for step in steps:
             world.reach(step, "before_event")
         if chance.happens("foreign_event"):
@@ -70,12 +70,19 @@ class FaultyLedger(Ledger):
         return saved
 
 
+def _name_of(event: StepEvent) -> str:
+    """The step of an event; what belongs to an undo is told apart."""
+    name = base_name(event.step)
+    return f"undo_{name}" if isinstance(event, UndoIntended | Undone) else name
+
+
 @dataclass(frozen=True)
 class FaultyPerformer(Performer):
     """Makes calls, and dies or stalls around them."""
 
     reach: Callable[[str, str], None]
     stall: Callable[[], None]
+    is_twice: Callable[[], bool]
 
     def perform(self, call: Call, *, open_enrolment: Callable[[Enrolment], Secret]) -> Observation:
         """See `Performer.perform`."""
@@ -83,6 +90,8 @@ class FaultyPerformer(Performer):
         self.stall()
         self.reach(step, "before_effect")
         observation = super().perform(call, open_enrolment=open_enrolment)
+        if self.is_twice():
+            observation = super().perform(call, open_enrolment=open_enrolment)
         self.reach(step, "after_effect")
         self.stall()
         return observation
@@ -146,7 +155,9 @@ class SimulatedTaskManager:
             ledger,
             catalogue=world.catalogue,
             knowledge=world.knowledge,
-            performer=FaultyPerformer(cloud, objects, world.now_s, self._reach, self._stall),
+            performer=FaultyPerformer(
+                cloud, objects, world.now_s, self._reach, self._stall, lambda: world.is_twice
+            ),
             guest_keys=GuestKeys(world.vault),
             clock=world.clock,
             new_id=world.new_id,

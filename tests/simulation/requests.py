@@ -7,10 +7,9 @@ from uuid import UUID
 
 from muniment.domain.accounts import WantedDatabase, WantedUser
 from muniment.domain.arguments import Arguments
-from muniment.domain.backup import BACKUP, Backup, BackupRequested, check_deletable, check_restorable
+from muniment.domain.backup import Backup, BackupRequested, check_deletable, check_restorable
 from muniment.domain.event import About
 from muniment.domain.instance import (
-    INSTANCE,
     FlavorFacts,
     Instance,
     InstanceRequested,
@@ -179,18 +178,6 @@ class Requests:
         write = cancel(operation_id, signal_id=self._world.new_id(), now_s=self._world.now_s())
         assert isinstance(write.signal, SignalRow)
         self._world.ledger.save([], self.about(), writes=[write])
-
-    def instance(self, instance_id: UUID) -> Instance:
-        """An instance as it is."""
-        instance = self._world.ledger.load(INSTANCE, instance_id)
-        assert instance is not None
-        return instance
-
-    def backup(self, backup_id: UUID) -> Backup:
-        """A backup as it is."""
-        backup = self._world.ledger.load(BACKUP, backup_id)
-        assert backup is not None
-        return backup
 
     def _save(self, beginning: Beginning, about: About) -> Beginning:
         saved = self._world.ledger.save(beginning.events, about, writes=beginning.writes)

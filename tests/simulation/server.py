@@ -42,9 +42,9 @@ class SimulatedServer:
         self._world = world
         self._disk = MemoryIdentity(thing.recipe.seed.token)
         self._jobs = SimulatedJobs(
-            self.data, world.chance, world.now_s, self._job_acts, world.objects.objects
+            self.data, world.chance, world.refusals, world.now_s, self._job_acts, world.objects.objects
         )
-        self._duties = SimulatedDuties(self.data, world.chance, self._acts)
+        self._duties = SimulatedDuties(self.data, world.refusals, self._acts)
         self._current: UUID | None = None
         self._link: Link | None = None
         self._machine: Machine | None = None
@@ -57,7 +57,7 @@ class SimulatedServer:
 
     def ready_at(self) -> float | None:
         """When the agent has something to do."""
-        if self.is_gone:
+        if self.is_gone or self._world.agents_are_mute:
             return None
         due = [self._next_s, self._jobs.next_due_s()]
         if self._link is not None:
@@ -151,7 +151,7 @@ class SimulatedServer:
 
     def _flush(self) -> None:
         assert self._link is not None
-        while self._unsent:
+        while self._unsent and not self._world.agents_are_dumb:
             self._link.say(self._unsent[0])
             self._unsent.pop(0)
 

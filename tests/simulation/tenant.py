@@ -50,10 +50,10 @@ class Tenant:
         )
 
     def _restart(self) -> None:
-        self._requests.restart(self._requests.instance(self._any_instance()))
+        self._requests.restart(self._world.instance(self._any_instance()))
 
     def _back_up(self) -> None:
-        self._requests.back_up(self._requests.instance(self._any_instance()))
+        self._requests.back_up(self._world.instance(self._any_instance()))
 
     def _restore(self) -> None:
         completed = [b for b in self._backups() if b.status is BackupStatus.COMPLETED]
@@ -72,7 +72,7 @@ class Tenant:
         self._requests.cancel(self._any(running))
 
     def _backups(self):  # type: ignore[no-untyped-def]
-        return [self._requests.backup(backup_id) for backup_id in sorted(self._world.watch.backups)]
+        return [self._world.backup(backup_id) for backup_id in sorted(self._world.watch.backups)]
 
     def _any_instance(self):  # type: ignore[no-untyped-def]
         return self._any(list(self._world.watch.instances))

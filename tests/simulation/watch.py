@@ -88,16 +88,17 @@ class Watch:
     def _exists_at_most_counted(self) -> None:
         cloud = self._world.cloud
         for project, gib in cloud.gib_of(lambda instance_id: self.instances[instance_id]).items():
-            counted = self._counted(project).get("volumes", 0)
+            counted = self.counted(project).get("volumes", 0)
             if gib > counted:
                 raise Violation(f"{gib} GiB exist in {project}, {counted} are counted")
         for location in self._world.objects.objects:
             project = location.partition("/")[0]
             stored = sum(1 for other in self._world.objects.objects if other.startswith(f"{project}/"))
-            if stored > self._counted(project).get("backups", 0):
+            if stored > self.counted(project).get("backups", 0):
                 raise Violation(f"{stored} backups have objects in {project}, fewer are counted")
 
-    def _counted(self, project: str) -> dict[str, int]:
+    def counted(self, project: str) -> dict[str, int]:
+        """What the quota counts for a project, by resource."""
         with self._world.ledger.reading() as reader:
             return {resource: sum(by.values()) for resource, by in reader.counted(project).items()}
 
@@ -262,6 +263,6 @@ class Watch:
             and (b.status is BackupStatus.COMPLETED or (b.status is BackupStatus.FAILED and b.is_unsettled))
         )
         wanted = {"volumes": volumes, "instances": servers, "ram": servers * 512, "backups": kept}
-        counted = dict.fromkeys(wanted, 0) | self._counted(project)
+        counted = dict.fromkeys(wanted, 0) | self.counted(project)
         if counted != wanted:
             raise Violation(f"{project} is counted {counted}, and has {wanted}")

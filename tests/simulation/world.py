@@ -10,6 +10,7 @@ from uuid import UUID
 from tests.simulation.chance import NETWORK_FAULTS, Chance, Crash
 from tests.simulation.cloud import SimulatedCloud, SimulatedObjects, Thing
 from tests.simulation.control_driver import SimulatedControl
+from tests.simulation.engine import Refusals
 from tests.simulation.processes import Courier, SimulatedTaskManager
 from tests.simulation.server import SimulatedServer
 from tests.simulation.watch import Watch
@@ -17,8 +18,9 @@ from tests.simulation.watch import Watch
 from muniment.bus.transport import LetterKind
 from muniment.bus.transports.memory import Faults, MemoryNetwork
 from muniment.clock import ManualClock, seconds
+from muniment.domain.backup import BACKUP, Backup
 from muniment.domain.event import About, Event
-from muniment.domain.instance import INSTANCE, InstanceRenamed, Lifecycle
+from muniment.domain.instance import INSTANCE, Instance, InstanceRenamed, Lifecycle
 from muniment.operations.backup_keys import BackupKeys
 from muniment.operations.catalogue import CATALOGUE
 from muniment.operations.scene import Knowledge
@@ -35,6 +37,7 @@ from muniment.store.transaction import Row, Transaction
 
 __all__ = ["Actor", "World"]
 
+_QUIET_S = 100_000.0
 _NESTED_MAX = 3
 """How deep stalls may lie within each other; deeper ones are skipped."""
 
@@ -79,6 +82,14 @@ class World:
         self.network = MemoryNetwork(self.clock, chance.random, _network_faults(chance))
         self.cloud = SimulatedCloud(chance, self.now_s, self.new_id, self.pass_time)
         self.objects = SimulatedObjects(chance)
+        self.refusals = Refusals(chance)
+        self.agents_are_mute = False
+        """No agent does anything while this is so."""
+        self.agents_are_dumb = False
+        """No agent says anything while this is so; it acts all the same."""
+        self.on_reach: Callable[[str, str], None] = lambda step, point: None
+        self.is_twice = False
+        """Every call to the cloud is made twice."""
         self.cloud.on_server = self._boot
         self.cloud.on_server_gone = self._power_off
         control = SimulatedControl()
@@ -153,6 +164,7 @@ class World:
     def reach(self, step: str, point: str) -> None:
         """A process passes a point of a step, and may die there."""
         self.reached[step, point] += 1
+        self.on_reach(step, point)
         if (step, point) in self.crash_at:
             self.crash_at.discard((step, point))
             self.crashed[step, point] += 1
@@ -208,6 +220,25 @@ class World:
         """Ask the state tables directly."""
         with self.recorder.reading() as cursor:
             return Transaction(cursor, now_s=0).rows(statement)
+
+    def instance(self, instance_id: UUID) -> Instance:
+        """An instance as it is."""
+        instance = self.ledger.load(INSTANCE, instance_id)
+        assert instance is not None
+        return instance
+
+    def backup(self, backup_id: UUID) -> Backup:
+        """A backup as it is."""
+        backup = self.ledger.load(BACKUP, backup_id)
+        assert backup is not None
+        return backup
+
+    def quietly(self, ask: Callable[[], object]) -> None:
+        """Ask for something, let it come to its end, and forget what was passed on the way."""
+        ask()
+        is_done = self.run_until(self.now_s() + _QUIET_S, is_done=lambda: self.next_task_s() is None)
+        assert is_done, "it never ends"
+        self.reached.clear()
 
     def server_of(self, instance_id: UUID) -> SimulatedServer | None:
         """The server that runs for an instance."""

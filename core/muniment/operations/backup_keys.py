@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from muniment.domain.event import ERASED
 from muniment.domain.refused import Refused
 from muniment.secret import Secret
 from muniment.secrets.personal import PROJECT_KEY, PersonalCipher, ProjectKeys
@@ -60,12 +59,10 @@ class BackupKeys:
             Fault: the row was altered or moved.
         """
         sealed = reader.key(BACKUP_KEY, str(backup_id), 1)
-        opened = (
-            ERASED
-            if sealed is None
-            else self._project_keys(reader, project_id).open(sealed.decode(), backup_id, 1, _FIELD)
-        )
-        if opened == ERASED:
+        opened = None
+        if sealed is not None:
+            opened = self._project_keys(reader, project_id).open(sealed.decode(), backup_id, 1, _FIELD)
+        if opened is None:
             raise Refused("backup-erased", f"the key of backup {backup_id} was destroyed", status=409)
         return Secret(base64.b64decode(opened))
 

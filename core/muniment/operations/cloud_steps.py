@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from muniment.clock import seconds
 from muniment.cloud.recipes import CloudResource, Kind, Recipe, Tag
 from muniment.domain.event import Event
 from muniment.domain.instance import DeletionBlocked
-from muniment.domain.operation import Blocked, Intended, Withdrawn
+from muniment.domain.operation import Intended, Withdrawn
 from muniment.domain.resources import (
     Presence,
     ResourceAbsent,
@@ -254,13 +253,7 @@ class Remove(_CloudStep):
         )
 
     def _wait(self, plan: Plan, step: Step, reason: str) -> None:
-        state = plan.step(step.name)
-        began_at = state.undo_began_at if plan.is_unwinding else state.began_at
-        assert began_at is not None, f"{step.name} has not begun"
-        if not state.is_blocked and plan.now_s - seconds(began_at) >= plan.timing.blocked_after_s:
-            plan.say(
-                Blocked(originator_id=plan.operation.id, originator_version=0, step=step.name, reason=reason)
-            )
+        if plan.say_blocked(step.name, reason):
             plan.say(
                 DeletionBlocked(
                     originator_id=plan.scene.instance.id, originator_version=0, role=self.role, reason=reason

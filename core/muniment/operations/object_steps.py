@@ -57,8 +57,10 @@ class RemoveObjects:
         match observation:
             case Purged(is_empty=True):
                 plan.finish(step.name)
-            case Purged() | NoAnswer() | Refusal():
-                plan.wake_at(plan.now_s + plan.timing.cloud_poll_s)
+            case Purged():
+                self._wait(plan, step, "objects are left after a purge")
+            case NoAnswer(reason) | Refusal(reason):
+                self._wait(plan, step, reason)
             case _:
                 raise AssertionError(f"{observation} does not conclude {step.name}")
 
@@ -67,6 +69,10 @@ class RemoveObjects:
 
     def cancel(self, plan: Plan, step: Step) -> None:
         """Removing goes on."""
+
+    def _wait(self, plan: Plan, step: Step, reason: str) -> None:
+        plan.say_blocked(step.name, reason)
+        plan.wake_at(plan.now_s + plan.timing.cloud_poll_s)
 
     def _quiet_at_s(self, plan: Plan, step: Step) -> float:
         """From when on nobody writes."""

@@ -5,11 +5,13 @@ from typing import TypeVar
 
 import msgspec
 
+from muniment.clock import seconds
 from muniment.domain.backup import BACKUP
 from muniment.domain.event import Event
 from muniment.domain.instance import INSTANCE
 from muniment.domain.operation import (
     OPERATION,
+    Blocked,
     Failed,
     Operation,
     OperationStep,
@@ -135,6 +137,16 @@ class Plan:
                 message=message[:1000],
             )
         )
+
+    def say_blocked(self, step: str, reason: str) -> bool:
+        """Say, once, that a removal takes far longer than it should; whether that was now."""
+        state = self.step(step)
+        began_at = state.undo_began_at if self.is_unwinding else state.began_at
+        assert began_at is not None, f"{step} has not begun"
+        if state.is_blocked or self.now_s - seconds(began_at) < self.timing.blocked_after_s:
+            return False
+        self.say(Blocked(originator_id=self.operation.id, originator_version=0, step=step, reason=reason))
+        return True
 
     def poke_others(self) -> None:
         """The instance's one command is over: operations that wait for their turn look again at once."""
