@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -32,8 +32,9 @@ from muniment.contract.messages import (
 from muniment.contract.server_config import ServerConfig, encode_server_config
 from muniment.secret import Secret
 from muniment_guest.agent import Agent
-from muniment_guest.config import Layout, read_config
-from muniment_guest.driver import load_driver
+from muniment_guest.config import Layout
+from muniment_guest.driver import LoadedDriver
+from muniment_guest.jobs import JOB_PROGRAM
 
 __all__ = ["AgentBench", "Console", "write_server"]
 
@@ -63,9 +64,10 @@ class Console:
         *,
         epoch: int = 1,
         lives_s: float = 60.0,
+        ago_s: float = 0.0,
         command_id: UUID | None = None,
     ) -> UUID:
-        """Seal a command and send it; its id."""
+        """Seal a command, as if `ago_s` seconds ago, and send it; its id."""
         command_id = command_id or uuid4()
         sealed = tuple(
             SealedSecret(
@@ -78,7 +80,7 @@ class Console:
             command_id=command_id, op=op, instance_epoch=epoch, args=msgspec.json.encode(args), secrets=sealed
         )
         self._sequence += 1
-        now_ms = int(seconds(SystemClock().now()) * 1000)
+        now_ms = int((seconds(SystemClock().now()) - ago_s) * 1000)
         key = DirectionKey(Secret(ROOT_KEY), self._instance_id, 1, Direction.TO_GUEST)
         data = seal_envelope(
             encode(command),
@@ -137,22 +139,20 @@ class AgentBench:
     """An agent that is stepped by the test, and the console it talks to."""
 
     def __init__(
-        self, home: Path, *, device: Path | None = None, port: int = 0, engine_uid: int | None = None
+        self, layout: Layout, loaded: LoadedDriver, *, job_program: Sequence[str] = JOB_PROGRAM
     ) -> None:
-        """Lay out a server below `home` and start its agent."""
+        """Start the agent of this server."""
+        self.layout = layout
         self.network = MemoryNetwork(SystemClock(), Random(1))
-        self.config_file = write_server(home, device=device, port=port, engine_uid=engine_uid)
-        self.config = read_config(self.config_file)
-        self.console = Console(self.network, self.config.instance_id)
-        self.layout = Layout(self.config, self.config_file)
-        self.layout.make()
+        self.console = Console(self.network, layout.config.instance_id)
+        self._loaded = loaded
+        self._job_program = job_program
         self.agent = self.start()
 
     def start(self) -> Agent:
-        """Another run of the agent on the same directories."""
-        loaded = load_driver(self.config.driver_group, self.config.datastore)
-        guest = self.network.guest(self.config.instance_id)
-        self.agent = Agent(self.layout, loaded, guest, SystemClock())
+        """Another run of the agent on the same directories, as after a crash of the one before."""
+        guest = self.network.guest(self.layout.config.instance_id)
+        self.agent = Agent(self.layout, self._loaded, guest, SystemClock(), job_program=self._job_program)
         return self.agent
 
     def until(self, true: Callable[[], object], *, limit_s: float = 60.0) -> None:
@@ -184,6 +184,7 @@ class AgentBench:
 def write_server(
     home: Path,
     *,
+    datastore: str,
     device: Path | None = None,
     port: int = 0,
     engine_uid: int | None = None,
@@ -214,7 +215,7 @@ def write_server(
         engine_uid=engine_uid,
         engine_gid=engine_uid,
         memory_mib=512,
-        datastore="postgresql",
+        datastore=datastore,
     )
     path = home / "server.json"
     path.write_bytes(encode_server_config(config))

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -20,7 +20,7 @@ from muniment_guest.driver import LoadedDriver
 from muniment_guest.engine import EngineKeeper
 from muniment_guest.health import HealthWatch, Pulse
 from muniment_guest.identity import IdentityFiles
-from muniment_guest.jobs import ProcessJobs
+from muniment_guest.jobs import JOB_PROGRAM, ProcessJobs
 from muniment_guest.journal import DiskJournal
 from muniment_guest.link import Heard, Link, OffsetClock
 from muniment_guest.machine import ENGINE_MARK, ENGINE_ON, Machine
@@ -32,6 +32,8 @@ __all__ = ["Agent", "Interrupted", "Stop"]
 log = structlog.get_logger()
 
 _UNSENT_MAX: Final = 256
+_BEATS_MAX: Final = 8
+"""Changes of health that are said in order; of more than these, while out of reach, the oldest are no news."""
 _BACKOFF_S: Final = 0.5
 _BACKOFF_S_MAX: Final = 5.0
 _BOOT_AGAIN_S: Final = 10.0
@@ -64,6 +66,7 @@ class Agent:
         transport: GuestTransport,
         clock: Clock,
         *,
+        job_program: Sequence[str] = JOB_PROGRAM,
         elapsed: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
@@ -82,7 +85,7 @@ class Agent:
         self._clock: Clock = offset_clock
         self._journal = DiskJournal(layout.journal, config.instance_id)
         self._server = Server(layout, loaded, self._journal, self._clock)
-        self._jobs = ProcessJobs(layout)
+        self._jobs = ProcessJobs(layout, program=job_program)
         self._machine = Machine(self._journal, self._server, self._jobs, self._clock)
         files = IdentityFiles(layout.state, layout.token)
         self._link = Link(
@@ -93,7 +96,7 @@ class Agent:
         self._pulse = Pulse(elapsed=elapsed)
         self._driver = loaded.manifest
         self._unsent: deque[FromGuest] = deque()
-        self._beat: Beat | None = None
+        self._beats: deque[Beat] = deque(maxlen=_BEATS_MAX)
         self._failures = 0
         self._next_contact = 0.0
         self._next_boot = 0.0
@@ -183,26 +186,25 @@ class Agent:
         is_wanted = self._journal.mark(ENGINE_MARK) == ENGINE_ON
         is_running = self._server.is_engine_running
         is_busy = self._machine.is_busy
-        changed = self._health.tend(
-            is_wanted=is_wanted and not is_busy, is_running=is_running, at_once=at_once
-        )
-        self._queue_beat(changed=changed)
-        if not self._server.is_attached:
-            return
-        if self._keeper.tend(is_wanted=is_wanted, is_running=is_running, is_busy=is_busy):
-            is_running = self._server.is_engine_running
-            changed = self._health.tend(is_wanted=is_wanted, is_running=is_running, at_once=True)
-            self._queue_beat(changed=changed)
+        # The keeper first: it notices a death, which is said before the restart is tried.
+        is_due = self._keeper.notice(is_wanted=is_wanted, is_running=is_running, is_busy=is_busy)
+        self._look(is_wanted=is_wanted and not is_busy, is_running=is_running, at_once=at_once)
+        if is_due and self._server.is_attached:
+            self._keeper.start()
+            self._look(is_wanted=is_wanted, is_running=self._server.is_engine_running, at_once=True)
 
-    def _queue_beat(self, *, changed: bool) -> None:
+    def _look(self, *, is_wanted: bool, is_running: bool, at_once: bool) -> None:
+        changed = self._health.tend(
+            is_wanted=is_wanted, is_running=is_running, has_died=self._keeper.has_died, at_once=at_once
+        )
         if changed:
             log.info("health changed", state=self._health.health.state, detail=self._health.health.detail)
         if not self._link.is_enrolled:
             # Made now it would show a key that the enrolment replaces.
             return
         beat = self._pulse.beat(self._make_beat, changed=changed)
-        if beat is not None:
-            self._beat = beat
+        if beat is not None and (changed or not self._beats):
+            self._beats.append(beat)
 
     def _make_beat(self) -> Beat:
         return Beat(
@@ -267,9 +269,9 @@ class Agent:
 
     def _send_unsent(self) -> None:
         """The beat first: it says to which key secrets are to be sealed."""
-        if self._beat is not None:
-            self._link.say(self._beat)
-            self._beat = None
+        while self._beats:
+            self._link.say(self._beats[0])
+            self._beats.popleft()
         while self._unsent:
             self._link.say(self._unsent[0])
             self._unsent.popleft()

@@ -27,13 +27,18 @@ class HealthWatch:
         self._was_running = False
         self.health = Health(state=HealthState.UNKNOWN)
 
-    def tend(self, *, is_wanted: bool, is_running: bool, at_once: bool = False) -> bool:
-        """Probe if it is time, or `at_once`; whether something changed that others should know."""
+    def tend(
+        self, *, is_wanted: bool, is_running: bool, has_died: bool = False, at_once: bool = False
+    ) -> bool:
+        """Probe if it is time, or `at_once`; whether something changed that others should know.
+
+        `has_died` tells a crash from an engine that was not started yet since the machine's start.
+        """
         now = self._elapsed()
         if now < self._next and not at_once and is_running == self._was_running:
             return False
         self._was_running = is_running
-        found = self._look(is_wanted=is_wanted, is_running=is_running)
+        found = self._look(is_wanted=is_wanted, is_running=is_running, has_died=has_died)
         is_passing = found.state in (HealthState.STARTING, HealthState.CRASHED)
         self._next = now + (_PASSING_PROBE_S if is_passing else _PROBE_S)
         changed = _matter(found) != _matter(self.health)
@@ -44,9 +49,11 @@ class HealthWatch:
         """How long until the next probe, in seconds."""
         return max(0.0, self._next - self._elapsed())
 
-    def _look(self, *, is_wanted: bool, is_running: bool) -> Health:
+    def _look(self, *, is_wanted: bool, is_running: bool, has_died: bool) -> Health:
         if is_running:
             return self._probe()
+        if is_wanted and not has_died:
+            return Health(state=HealthState.STARTING)
         if is_wanted:
             return Health(state=HealthState.CRASHED, detail="the engine died; it is being started again")
         return Health(state=HealthState.STOPPED)

@@ -30,12 +30,13 @@ from muniment_guest.journal import Entry
 from muniment_guest.processes import ProcessId, is_alive, kill_all, marked, of_session, wait_until
 from muniment_guest.runtimes.process import JOB_MARK
 
-__all__ = ["JobCommand", "JobDirectory", "ProcessJobs"]
+__all__ = ["JOB_PROGRAM", "JobCommand", "JobDirectory", "ProcessJobs"]
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
+JOB_PROGRAM: Final = (sys.executable, "-m", "muniment_guest.job")
 _ASKED_S: Final = 5.0
 """How long a job may take to clean up after it was told to stop."""
 _PROCESS_KNOWN_S: Final = 5.0
@@ -121,7 +122,7 @@ class ProcessJobs:
         self,
         layout: Layout,
         *,
-        program: Sequence[str] = (sys.executable, "-m", "muniment_guest.job"),
+        program: Sequence[str] = JOB_PROGRAM,
         wait: Callable[[Callable[[], bool], float], bool] = wait_until,
         asked_s: float = _ASKED_S,
     ) -> None:
@@ -158,11 +159,11 @@ class ProcessJobs:
         """See `Jobs`."""
         directory = self._directory(command_id)
         lives = directory.is_locked()
-        # Read after the lock: a process that is gone has written what it will ever write.
-        if (outcome := directory.read_outcome()) is not None:
-            return JobView(state=JobState.FINISHED, outcome=outcome)
         command = directory.read_command()
         starts = command.starts if command else 0
+        # Read after the lock: a process that is gone has written what it will ever write.
+        if (outcome := directory.read_outcome()) is not None:
+            return JobView(state=JobState.FINISHED, outcome=outcome, starts=starts)
         if lives:
             return JobView(state=JobState.RUNNING, progress=directory.read_progress(), starts=starts)
         return JobView(state=JobState.NEVER, starts=starts)
