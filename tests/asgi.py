@@ -37,12 +37,14 @@ class AsgiClient:
         """GET with headers given as keywords, `_` for `-`."""
         return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
-    def at_once(self, count: int, method: str, path: str, json: object) -> list[httpx.Response]:
+    def at_once(
+        self, count: int, method: str, path: str, json: object, headers: Mapping[str, str] | None = None
+    ) -> list[httpx.Response]:
         """The same request `count` times at the same moment."""
 
         async def all_of_them() -> list[httpx.Response]:
             return await asyncio.gather(
-                *(self._client.request(method, path, json=json) for _ in range(count))
+                *(self._client.request(method, path, json=json, headers=headers) for _ in range(count))
             )
 
         return self._runner.run(all_of_them())

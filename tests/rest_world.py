@@ -100,6 +100,13 @@ class RestWorld:
         url = f"/v1.0/{project or HOME[user]}{path}"
         return self.http.request(method, url, headers={"Authorization": basic}, json=json)
 
+    def at_once(self, count: int, method: str, path: str, json: object) -> list[httpx.Response]:
+        """Alice's same request, `count` times at the same moment."""
+        basic = httpx.BasicAuth("alice", "alice-secret")._auth_header
+        return self.http.at_once(
+            count, method, f"/v1.0/{RED.id}{path}", json, headers={"Authorization": basic}
+        )
+
     def made(self, *, user: str = "alice", **more: object) -> str:
         """The id of an instance that was just asked for; `more` is said of it beside what every one needs."""
         wanted = {"name": "orders-db", "flavorRef": "1", "volume": {"size": 2}, **more}

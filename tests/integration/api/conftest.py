@@ -48,3 +48,15 @@ def instance(live_world: RestWorld) -> str:
     made = live_world.made(databases=[{"name": "orders"}, {"name": "audit"}], users=[user])
     live_world.settle()
     return made
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RestWorld, str]]:
+    """For all refusals of a file: a live world with an active instance, which none of them may change."""
+    with rest_world(tmp_path_factory.mktemp("quiet"), with_guests=True) as made:
+        made.register("postgresql", "18", number="18", default=True)
+        made.register("postgresql", "17", number="17", active=False)
+        user = {"name": "app", "password": "first-password", "databases": [{"name": "orders"}]}
+        instance = made.made(databases=[{"name": "orders"}, {"name": "audit"}], users=[user])
+        made.settle()
+        yield made, instance
