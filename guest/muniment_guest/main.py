@@ -80,6 +80,9 @@ def _run(layout: Layout, config: ServerConfig) -> int:
         for number, how in _SIGNALS.items():
             signal.signal(number, _stopper(agent, how))
         agent.run()
+    except Fault as fault:
+        log.error("agent cannot work", reason=fault.message)
+        raise
     except Exception as error:
         log.exception("agent failed", error=type(error).__name__)
         raise

@@ -9,20 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from muniment.contract.control import ControlDriver
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import BackupFacts, BackupSource, GuestDriver, Job
 from muniment.contract.hooks import hookimpl
 from muniment.contract.manifest import DatastoreSupport, Manifest, VersionSupport
 from muniment.contract.messages import Health, HealthState
-from muniment.contract.ops import Bootstrap, Databases, DatabaseSpec, Install, Installed, Page
+from muniment.contract.ops import Account, Bootstrap, Databases, DatabaseSpec, Install, Installed, Page
+from muniment.secret import Secret
 
 MANIFEST = Manifest(
     driver="toy",
     version="1.0",
-    control="toy_driver:ToyGuest",
+    control="toy_driver:ToyControl",
     guest="toy_driver:ToyGuest",
     datastores=(DatastoreSupport(name="toy", versions=(VersionSupport(name="1", number="1.0"),)),),
     capabilities=frozenset({"core", "databases", "backup.full", "restore"}),
+    backup_methods=("full", "fails"),
 )
 
 
@@ -30,6 +33,33 @@ MANIFEST = Manifest(
 def muniment_register_drivers() -> list[Manifest]:
     """The one driver here."""
     return [MANIFEST]
+
+
+class ToyControl(ControlDriver):
+    """Knows nothing that could be wrong."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """See `ControlDriver`."""
+        return MANIFEST
+
+    def port(self) -> int:
+        """See `ControlDriver`."""
+        return 1
+
+    def check_database(self, database: DatabaseSpec) -> None:
+        """Any name is fine."""
+
+    def check_account(self, account: Account) -> Account:
+        """Any account is fine."""
+        return account
+
+    def check_password(self, password: Secret) -> None:
+        """Any password is fine."""
+
+    def base_config(self, *, version: str, memory_mib: int) -> dict[str, str]:
+        """None."""
+        return {}
 
 
 class ToyGuest(GuestDriver):
