@@ -89,6 +89,8 @@ class RestWorld:
             identity_app=keystone_app(identity, settings),
         )
         self.http = AsgiClient(self.app)
+        self.working = threading.Lock()
+        """Whoever holds it stops operations and guests."""
         self.projecting = threading.Lock()
         """Whoever holds it stops the projector."""
 
@@ -183,7 +185,9 @@ def rest_world(folder: Path, clock: Clock | None = None, *, with_guests: bool = 
         try:
             while not ended.is_set():
                 seen = world.recorder.wakeup.commits
-                if not world.guests.run_once():
+                with world.working:
+                    worked = world.guests.run_once()
+                if not worked:
                     world.recorder.wakeup.wait(seen, 0.05)
         except Exception as error:  # noqa: BLE001 - raised again where the test sees it
             troubles.append(error)
