@@ -102,6 +102,7 @@ def test_share_of_low_order() -> None:
 @pytest.mark.parametrize(
     "data",
     [None, "x", b"", enrolling().request[:-1], enrolling().request + b"x", bytes(REQUEST_BYTES_MAX + 1)],
+    ids=["nothing", "text", "empty", "short", "long", "far too long"],
 )
 def test_not_a_request(data: object) -> None:
     """Other types and lengths are malformed."""

@@ -82,7 +82,7 @@ def test_paging_goes_on_when_the_marker_was_deleted_meanwhile() -> None:
     assert _ids(first.documents) + _ids(second.documents) == ids
 
 
-@pytest.mark.parametrize("marker", ["no-such-id", "", "\x00", "' OR 1=1 --", str(uuid4())])
+@pytest.mark.parametrize("marker", ["no-such-id", "", "\x00", "' OR 1=1 --", str(UUID(int=7))])
 def test_a_marker_that_is_no_instance_is_refused(marker: str) -> None:
     """400, whatever it is."""
     _, read_model = projected([requested(uuid4())])
