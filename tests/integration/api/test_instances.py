@@ -308,7 +308,7 @@ def _active(world: RestWorld) -> str:
     return instance_id
 
 
-@pytest.mark.parametrize("key", ["orders-db", str(uuid4()), "%F0%9F%92%BE", "a" * 300, "%00"])
+@pytest.mark.parametrize("key", ["orders-db", str(UUID(int=7)), "%F0%9F%92%BE", "a" * 300, "%00"])
 def test_what_is_no_instance_is_not_found(open_world: RestWorld, key: str) -> None:
     """A name, another id, odd unicode: 404, so that clients go on to look in the list."""
     open_world.made()
