@@ -119,6 +119,8 @@ class Machine:
             self._journal.start(entry)
         except Fault as fault:
             return [self._refusal(command, Code.STORAGE_UNAVAILABLE, fault.message, retryable=True)]
+        if (unsupported := _unsupported(command)) is not None:
+            return self._finish(self._failed(entry, unsupported))
         if kind is OpClass.JOB:
             return self._start_job(entry, secrets)
         return self._finish(self._attempt(entry, lambda: self._duties.act(entry.op, entry.args, secrets())))
@@ -170,6 +172,8 @@ class Machine:
             command_id=command.command_id, state=Progressed.STARTED, at_s=self._now_s(), op=command.op
         )
         args = command.args
+        if (unsupported := _unsupported(command)) is not None:
+            return self._failed(entry, unsupported)
         if command.op == JOB_STATUS.name:
             return self._attempt(entry, lambda: self._report(_job_ref(args)))
         if command.op == JOB_CANCEL.name:
@@ -311,6 +315,15 @@ def bug(error: Exception, *, op: str) -> GuestError:
     return GuestError(
         code=Code.INTERNAL, message=f"{op} failed by a defect: {type(error).__name__} at {place}"
     )
+
+
+def _unsupported(command: Command) -> GuestError | None:
+    """Why this agent cannot carry an op out: its arguments may mean something else in another version."""
+    known = OPS.get(command.op)
+    if known is not None and known.version == command.op_version:
+        return None
+    message = f"this agent does not know the op {command.op}, version {command.op_version}"
+    return GuestError(code=Code.UNSUPPORTED, message=message)
 
 
 def _is_running_job(entry: Entry) -> bool:

@@ -16,6 +16,7 @@ from muniment.contract.errors import Code, OpFailed
 from muniment.contract.messages import VolumeFacts
 from muniment.contract.ops import PrepareVolume
 from muniment_guest.files import sync_directory, write_durably
+from muniment_guest.processes import wait_until
 from muniment_guest.volume import Prepared, has_reflink, lay_out, statvfs_bytes
 
 __all__ = ["XfsVolume"]
@@ -27,6 +28,7 @@ _BYTES_MIN: Final = 300 * 1024 * 1024
 _BLANK_BYTES: Final = 1024 * 1024
 _GIB: Final = 1024**3
 _COMMAND_S: Final = 45.0
+_UNMOUNT_S: Final = 5.0
 _XFS_MAGIC: Final = b"XFSB"
 _UUID_AT: Final = 32
 _IN_PROGRESS_AT: Final = 126
@@ -87,6 +89,9 @@ class XfsVolume:
 
     def detach(self) -> None:
         """See `Volume`; the loop device goes with the mount."""
+        if self._is_mounted():
+            # Processes of an engine that was just killed may hold it for a moment.
+            wait_until(lambda: _run("umount", str(self.root)).returncode == 0, _UNMOUNT_S, step_s=0.1)
         if self._is_mounted():
             _command("umount", str(self.root), failure="the volume cannot be unmounted")
         for loop in self._loops():

@@ -24,7 +24,7 @@ SPACE = UUID(int=1)
 NOT_JOURNALED = {Code.STALE_EPOCH, Code.EXPIRED, Code.BUSY}
 OPS_BY_NUMBER = ("db.create", "server.install", "user.create", "backup.create")
 COMMANDS = 12
-SEEDS = 600
+SEEDS = 300
 STEPS = 60
 
 

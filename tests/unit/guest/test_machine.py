@@ -51,11 +51,13 @@ class World:
         epoch: int = 1,
         lives_s: float = 60.0,
         args: bytes = b"{}",
+        version: int = 1,
         secrets: Mapping[str, Secret] | OpFailed | None = None,
     ) -> list[FromGuest]:
         command = Command(
             command_id=command_id or uuid4(),
             op=op,
+            op_version=version,
             instance_epoch=epoch,
             args=args,
             secrets=() if secrets is None else (SealedSecret(name="password", sealed=b"x"),),
@@ -396,10 +398,19 @@ def test_replayed_message_only_repeats_an_outcome(world: World) -> None:
 
 
 def test_unknown_op_is_unsupported(world: World) -> None:
-    """An op that this agent does not know is for the duties to refuse, and its refusal is journaled."""
-    world.duties = RecordingDuties(lambda op, args: fail(OpFailed(Code.UNSUPPORTED, "what?")))
-    world.restarted()
-    assert code_of(world.hear("volume.explode")) is Code.UNSUPPORTED
+    """An op that this agent does not know does nothing, and its refusal is journaled like any failure."""
+    command_id = uuid4()
+    first = world.hear("volume.explode", command_id=command_id)
+    assert code_of(first) is Code.UNSUPPORTED
+    assert world.hear("volume.explode", command_id=command_id) == first
+    assert world.duties.acts == []
+
+
+@pytest.mark.parametrize("op", [ACT, JOB, QUERY, "job.status"])
+def test_other_version_of_an_op_is_unsupported(world: World, op: str) -> None:
+    """Its arguments may mean something else."""
+    assert code_of(world.hear(op, version=2)) is Code.UNSUPPORTED
+    assert (world.duties.acts, world.duties.queries, world.jobs.started) == ([], [], [])
 
 
 def test_unreadable_question_is_answered(world: World) -> None:
