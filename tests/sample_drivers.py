@@ -46,7 +46,8 @@ class Control(ControlDriver):
         """The sample's."""
         return MANIFEST
 
-    def port(self) -> int:
+    @staticmethod
+    def port() -> int:
         """Some port."""
         return 7
 
@@ -65,6 +66,7 @@ class Control(ControlDriver):
         return {}
 
 
+UNHEARD_OF = changed(capabilities=frozenset({"core", "telepathy"}))
 FAR_MANIFEST = changed(control="tests.sample_drivers:FarControl", guest="muniment_elsewhere.guest:Guest")
 
 
@@ -136,6 +138,14 @@ class GuestWithoutStop(Guest):
 
     def stop(self) -> Health:  # type: ignore[override]  # what the test is about
         """Takes no grace."""
+        return self.probe()
+
+
+class GuestWithOwnNames(Guest):
+    """Calls a parameter by a name of its own."""
+
+    def stop(self, patience: float) -> Health:
+        """Takes a grace that nobody can name."""
         return self.probe()
 
 

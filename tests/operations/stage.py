@@ -16,6 +16,7 @@ from muniment.cloud.recipes import Kind
 from muniment.contract.ops import Op
 from muniment.domain.event import Event
 from muniment.domain.operation import Operation, StepEvent
+from muniment.operations.catalogue import CATALOGUE
 from muniment.operations.cloud_steps import KIND_OF, Ensure, Remove
 from muniment.operations.guest_steps import Act, AwaitGuest, Job
 from muniment.operations.object_steps import RemoveObjects
@@ -60,7 +61,7 @@ class Stage:
 
     def __init__(self, catalogue: Mapping[str, Definition], case: Case, seed: int = 1) -> None:
         """Bring the world to the moment at which the operation was just started."""
-        self.world = World(Chance(Random(seed)), catalogue=catalogue, task_managers=1, couriers=1)
+        self.world = World(Chance(Random(seed)), catalogue={**CATALOGUE, **catalogue}, task_managers=1, couriers=1)
         self.operation_id: UUID = case(self.world)
 
     @property
@@ -121,7 +122,8 @@ class Stage:
         with self.world.ledger.reading() as reader:
             own = reader.reservation(self.operation_id)
         for resource, (delta, state) in own.items():
-            counted[resource] -= delta if state == "reserved" else 0
+            if state == "reserved":
+                counted[resource] -= delta
         return {resource: count for resource, count in counted.items() if count}
 
 

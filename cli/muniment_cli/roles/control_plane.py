@@ -25,7 +25,7 @@ from muniment.operations.scene import Knowledge
 from muniment.operations.taskmanager import TaskManager
 from muniment.operations.timing import ONE_MACHINE
 from muniment.operations.worker import Worker
-from muniment.store.writes import EndLeases
+from muniment.store.writes import EndLeases, Prune
 from muniment_api.app import create_app
 from muniment_api.auth.embedded import EmbeddedIdentity
 from muniment_api.auth.keystone_v3 import keystone_app
@@ -45,6 +45,9 @@ _TEND_S = 0.5
 _LOOK_S = 1.0
 """How long a role sleeps when nothing wakes it; a commit of this process does."""
 _LIVENESS_S = 5.0
+_UPKEEP_S = 60.0
+_BATCHES_S = 86_400.0
+"""How long the ids of saves are kept; far longer than any save is tried."""
 
 
 class ControlPlane:
@@ -70,9 +73,10 @@ class ControlPlane:
             self._loop("projector", self._project),
             self._loop("relay", lambda: _until_idle(self._relay.run_once)),
             self._loop("conductor", lambda: _until_idle(self._conductor.run_once)),
-            self._loop("liveness", self._watch_guests),
-            self._loop("cloud", self._tend),
             *(self._loop(f"taskmanager-{n}", self._drive) for n in range(1, _TASKMANAGERS + 1)),
+            self._loop("liveness", self._watch_guests, is_woken=False),
+            self._loop("cloud", self._tend, is_woken=False),
+            self._loop("upkeep", self._tidy_up, is_woken=False),
         ]
         self.api = self._made_api(arrivals)
         self._started_s = time.monotonic()
@@ -161,8 +165,8 @@ class ControlPlane:
             identity_app=keystone_app(identity, settings.api),
         )
 
-    def _loop(self, name: str, step: Callable[[], float]) -> Loop:
-        return Loop(name, self._installation.recorder.wakeup, step)
+    def _loop(self, name: str, step: Callable[[], float], *, is_woken: bool = True) -> Loop:
+        return Loop(name, self._installation.recorder.wakeup, step, is_woken=is_woken)
 
     def _project(self) -> float:
         return 0.0 if self._projector.run_once() else _LOOK_S
@@ -176,6 +180,12 @@ class ControlPlane:
         if time.monotonic() - self._started_s > SILENT_S:
             self._liveness.run_once()
         return _LIVENESS_S
+
+    def _tidy_up(self) -> float:
+        before_s = seconds(self._installation.clock.now()) - _BATCHES_S
+        about = About(project_id=SYSTEM_PROJECT, actor="up")
+        self._installation.ledger.save([], about, writes=[Prune(batches_before_s=before_s)])
+        return _UPKEEP_S
 
     def _tend(self) -> float:
         self._installation.cloud.tend()

@@ -1,6 +1,7 @@
 """The outermost loop of a role: calls its step again and again, survives its faults, and stops when told."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -19,17 +20,21 @@ _JOIN_S = 20.0
 class Loop:
     """Runs one role's step in a thread of its own.
 
-    The step returns how long it may be left alone, in seconds; any commit of the store wakes it earlier. A step that
+    The step returns how long it may be left alone, in seconds; a commit of the store wakes it earlier, unless the loop only
+    follows the clock. A step that
     raises is logged with its cause and called again after a pause that grows: what it works on is in the store, so
     nothing is lost by dropping what it had in hand.
     """
 
-    def __init__(self, name: str, wakeup: Wakeup, step: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, wakeup: Wakeup, step: Callable[[], float], *, is_woken: bool = True
+    ) -> None:
         """`name` is the role's, for logs and health."""
         self.name = name
         self.failure = ""
         """Why the last step failed; empty when it did not."""
         self._wakeup = wakeup
+        self._is_woken = is_woken
         self._step = step
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -64,15 +69,15 @@ class Loop:
                 failures += 1
                 self.failure = str(error) or type(error).__name__
                 log.error("role's step failed", role=self.name, failures=failures, exc_info=error)
-                idle_s = min(_BACK_OFF_S * 2.0 ** min(failures - 1, 10), _BACK_OFF_MAX_S)
-                self._pause(idle_s)
+                self._pause(min(_BACK_OFF_S * 2.0 ** min(failures - 1, 10), _BACK_OFF_MAX_S))
                 continue
-            if idle_s > 0 and not self._stopping:
+            if not self._is_woken:
+                self._pause(idle_s)
+            elif idle_s > 0 and not self._stopping:
                 self._wakeup.wait(seen, idle_s)
 
     def _pause(self, pause_s: float) -> None:
-        """Wait out a fault; only a stop cuts it short, or every commit would try again at once."""
-        left_s = pause_s
-        while left_s > 0 and not self._stopping:
-            self._wakeup.wait(self._wakeup.commits, min(left_s, 0.25))
-            left_s -= 0.25
+        """Let time pass; only a stop cuts it short. After a fault, or every commit would try again at once."""
+        end_s = time.monotonic() + pause_s
+        while not self._stopping and (left_s := end_s - time.monotonic()) > 0:
+            self._wakeup.wait(self._wakeup.commits, left_s)

@@ -1,6 +1,7 @@
 """One server with a real agent: started, spoken to, killed."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ _HEARD_S: Final = 30.0
 _MEMORY_MIB: Final = 256
 _ENGINE_UIDS: Final = 2_000_000
 """Where the engines' users begin, far from those of the machine and of the local cloud."""
+_PORTS: Final = range(20_000, 32_000)
 _uids = count()
 
 
@@ -192,7 +194,10 @@ class AgentWorkbench:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody uses, below those that the kernel gives to outgoing connections: while the engine is down, one of
+    these could take its place."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -43,7 +43,7 @@ def test_stop_and_start(cache: Path) -> None:
 
 
 def test_killed_server(cache: Path) -> None:
-    """A server that was killed is found crashed, and recovers what was committed."""
+    """A server that was killed is found crashed, stopped once it was told to, and recovers what was committed."""
     with running_instance(cache) as guest:
         guest.create_database(DatabaseSpec(name="d"))
         guest.create_user(UserSpec(account=Account(name="u"), databases=("d",)), Secret("p"))
@@ -56,6 +56,8 @@ def test_killed_server(cache: Path) -> None:
         while guest.host.runtime.server().running:
             pass
         assert guest.probe().state is HealthState.CRASHED
+        guest.stop(10)
+        assert guest.probe().state is HealthState.STOPPED
         guest.start()
 
         with closing(connect(guest, "u", "p", "d")) as session:
@@ -123,12 +125,12 @@ def test_an_unfinished_restore_is_not_started(fresh: PostgresqlGuest) -> None:
     assert failed.value.error.code is Code.PRECONDITION_FAILED
 
 
-def test_a_bad_option_says_that_the_engine_exited(fresh: PostgresqlGuest) -> None:
+def test_a_bad_option_says_why_the_engine_exited(fresh: PostgresqlGuest) -> None:
     """A configuration with which the engine does not start is a failure at once, not after the time limit."""
     wanted = base_config()
     wanted.base_config["postgresql.conf"] += "no_such_option = 1\n"
 
-    with pytest.raises(OpFailed, match="exited") as failed:
+    with pytest.raises(OpFailed, match='unrecognized configuration parameter "no_such_option"') as failed:
         fresh.bootstrap(wanted, QuietJob())
 
     assert failed.value.error.code is Code.DB_REFUSED

@@ -55,3 +55,21 @@ def test_a_fault_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loop.stop()
     assert loop.join()
     assert not loop.is_running
+
+
+def test_a_loop_of_the_clock_is_not_woken_but_stopped() -> None:
+    """A loop that follows the clock sleeps through commits, and ends at once when told to."""
+    wakeup, called = Wakeup(), threading.Semaphore(0)
+
+    def step() -> float:
+        called.release()
+        return 1000.0
+
+    loop = Loop("test", wakeup, step, is_woken=False)
+    loop.start()
+    assert called.acquire(timeout=_LIMIT_S)
+    for _ in range(10):
+        wakeup.notify()
+    loop.stop()
+    assert loop.join()
+    assert not called.acquire(blocking=False)

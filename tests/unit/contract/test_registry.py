@@ -98,6 +98,7 @@ def test_bad_drivers(plugin: object, reason: str) -> None:
     ("fields", "reason"),
     [
         ({"guest": "tests.sample_drivers:GuestWithoutStop"}, "a method stop that cannot be called"),
+        ({"guest": "tests.sample_drivers:GuestWithOwnNames"}, "missing a required argument: 'patience'"),
         ({"guest": "tests.sample_drivers:Control"}, "the guest half is no GuestDriver"),
         (
             {"capabilities": MANIFEST.capabilities | {Capability.USERS}},

@@ -31,7 +31,7 @@ from muniment.cloud.recipes import (
 __all__ = ["LocalCloud"]
 
 _CALL_LIMIT_S = 5.0
-_LOCK_LIMIT_S = 1.5
+_LOCK_LIMIT_S = 3.5
 _LOCK_PAUSE_S = 0.01
 
 _AnyRecord = VolumeRecord | PortRecord | ServerRecord

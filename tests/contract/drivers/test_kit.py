@@ -1,0 +1,117 @@
+"""The conformance kit, as a driver's author runs it: our driver keeps every rule, and drivers that break one are found."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from muniment.contract.kit import rules
+from muniment.contract.kit.cases import CASES
+from muniment.contract.ops import OPS, OpClass
+
+RULES = Path(str(rules.__file__)).parent
+CLIENT = "tests.postgresql_client:PostgresqlClient"
+TIME_LIMIT_S = 1500
+"""On two busy cores; alone the longest takes a fifth of it."""
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(TIME_LIMIT_S + 60)]
+
+
+def _run(driver: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-p", "muniment.contract.kit", "-n0", "-q",
+            "--driver", driver, "--client", CLIENT, *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=TIME_LIMIT_S,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("control.py", "capabilities.py", "core.py"), id="core"),
+        pytest.param(("databases.py",), id="databases"),
+        pytest.param(("users.py", "superuser.py"), id="users"),
+        pytest.param(("backups.py",), id="backups"),
+        pytest.param(("protocol.py", "-k", "power_cut"), id="power-cut"),
+        pytest.param(("protocol.py", "-k", "agent_killed"), id="agent-killed"),
+        pytest.param(("protocol.py", "-k", "not power_cut and not agent_killed"), id="protocol"),
+    ],
+)
+def test_postgresql(arguments: tuple[str, ...]) -> None:
+    """Our own driver keeps every rule of the contract on a real engine."""
+    paths = [str(RULES / argument) if argument.endswith(".py") else argument for argument in arguments]
+
+    ended = _run("postgresql", *paths)
+
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
+    assert re.search(r"^\d+ passed", ended.stdout, re.MULTILINE)
+    assert "skipped" not in ended.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule"),
+    [
+        ("LYING", "capabilities.py::test_guest_half_is_whole"),
+        ("LYING", "capabilities.py::test_unclaimed_ops_are_unsupported[user.get]"),
+        ("FORGETFUL", "users.py::test_revoked_is_out"),
+        ("ONCE", "protocol.py::test_again[db.create]"),
+        ("HASTY", "core.py::test_stopped_means_gone"),
+        ("CARELESS", "backups.py::test_round_trip"),
+        ("SLOPPY", "control.py::test_only_refusals['\\\\udc80']"),
+    ],
+)
+def test_mutants_are_found(mutant: str, rule: str) -> None:
+    """A driver that breaks a promise fails the rule that keeps it."""
+    ended = _run(f"tests.mutant_drivers:{mutant}", f"{RULES}/{rule}", "-rf")
+
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout[-8000:] + ended.stderr[-2000:]
+    assert re.search(r"^FAILED .*" + re.escape(rule), ended.stdout, re.MULTILINE), ended.stdout[-4000:]
+
+
+@pytest.mark.parametrize(
+    ("driver", "reason"),
+    [
+        ("oracle", "no driver 'oracle' is installed; there are: postgresql"),
+        ("tests.no_such_module:X", "tests.no_such_module:X cannot be imported"),
+        ("tests.sample_drivers:Control", "is a type, no Manifest"),
+        ("tests.sample_drivers:UNHEARD_OF", "the capability 'telepathy' is none of this contract"),
+    ],
+)
+def test_what_cannot_be_tested(driver: str, reason: str) -> None:
+    """A driver that is not there, or that no host would load, ends the run with the reason and code 4."""
+    ended = _run(driver)
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_every_op_that_changes_something_has_a_case() -> None:
+    """No op opts out of the rules of the protocol; the restore, which needs two servers, has rules of its own."""
+    changing = {name for name, op in OPS.items() if op.kind is not OpClass.QUERY}
+
+    assert changing - {case.op.name for case in CASES} == {"restore.apply"}
+
+
+def test_without_a_driver_the_plugin_is_silent() -> None:
+    """Loaded into another test run, the plugin changes nothing of it."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "muniment.contract.kit", "-n0", "-q", "tests/unit/contract"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert ended.returncode == 0, ended.stdout[-3000:]
