@@ -72,7 +72,11 @@ def test_fresh_nonce() -> None:
     assert sealed()[60:72] != sealed()[60:72]
 
 
-@pytest.mark.parametrize("data", [None, 7, "MU", bytearray(sealed()), b"", sealed()[:87], b"\0" * 2_000_000])
+@pytest.mark.parametrize(
+    "data",
+    [None, 7, "MU", bytearray(sealed()), b"", sealed()[:87], b"\0" * 2_000_000],
+    ids=["nothing", "number", "text", "bytearray", "empty", "short", "huge"],
+)
 def test_not_an_envelope(data: object) -> None:
     """Other types, and lengths that no message has, are malformed."""
     assert reason_of(data) == "malformed"
