@@ -20,6 +20,7 @@ __all__ = ["GUEST_PYTHON", "LIMIT_S", "Machine"]
 
 GUEST_PYTHON = Path(sys.prefix).parent / ".venv-guest" / "bin" / "python"
 LIMIT_S = 60.0
+_BYTE_CODE = str(Path(sys.prefix) / "pycache")
 _PROGRAM = Path(sys.executable).parent / "muniment"
 
 
@@ -173,7 +174,9 @@ class Machine:
 
     def _environment(self, variables: dict[str, str]) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "MUNIMENT_"))}
-        return {**kept, "PYTHONWARNINGS": "", **variables}
+        # Compiled once for all tests: without, every start of the program compiles all that it imports.
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        return {**kept, "PYTHONWARNINGS": "", "PYTHONPYCACHEPREFIX": _BYTE_CODE, **variables}
 
 
 def _runs(pid: int) -> bool:
