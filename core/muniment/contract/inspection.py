@@ -175,23 +175,25 @@ def _unlike(found: object, model: type, besides: Iterable[str] = ()) -> Iterator
         elif inspect.isfunction(specification):
             if not callable(method):
                 yield f"a {name} that is no method"
-            elif (problem := _cannot_be_called(method, specification)) is not None:
+            elif (problem := _cannot_be_called(getattr(found, name), specification, method)) is not None:
                 yield f"a method {name} that cannot be called as the contract does: {problem}"
 
 
-def _cannot_be_called(method: Callable[..., object], specification: Callable[..., object]) -> str | None:
-    """Why not, or None: parameters go by position, those after a `*` by their name."""
-    positional: list[object] = []
-    named: dict[str, object] = {}
-    for parameter in inspect.signature(specification).parameters.values():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            named[parameter.name] = None
-        else:
-            positional.append(None)
-    try:
-        inspect.signature(method).bind(*positional, **named)
-    except (TypeError, ValueError) as error:
-        return str(error)
+def _cannot_be_called(
+    method: Callable[..., object], specification: Callable[..., object], as_written: object
+) -> str | None:
+    """Why not, or None: every parameter may be given by its name, those before a `*` also by their place."""
+    parameters = list(inspect.signature(specification).parameters.values())
+    others = parameters[1:]
+    by_place = [p for p in others if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    by_name = [p for p in others if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    itself = [None] if inspect.isfunction(as_written) else []  # class and static methods have no self to give
+    for placed, named in ((by_place, by_name), ([], others)):
+        try:
+            arguments = itself + [None for _ in placed]
+            inspect.signature(method).bind(*arguments, **{p.name: None for p in named})
+        except (TypeError, ValueError) as error:
+            return str(error)
     return None
 
 

@@ -10,12 +10,12 @@ from muniment_postgresql.files import write_config
 from muniment_postgresql.session import session
 from muniment_postgresql.template import template
 
-__all__ = ["bootstrap"]
+__all__ = ["bring_up"]
 
 _START_LIMIT_S = 840  # below the job's 900 s; a restored server may have a lot of log to replay
 
 
-def bootstrap(host: Host, wanted: Bootstrap, job: Job) -> Health:
+def bring_up(host: Host, wanted: Bootstrap, job: Job) -> Health:
     """Configure, fill the data directory where it is empty, start, close what is not the tenant's."""
     found = programs.find(host)
     job.progress("configure")

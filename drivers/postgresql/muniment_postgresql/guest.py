@@ -23,7 +23,7 @@ from muniment.contract.ops import (
 )
 from muniment.secret import Secret
 from muniment_postgresql import accounts, backup, databases, health, programs, restore, server, superuser
-from muniment_postgresql.bootstrap import bootstrap
+from muniment_postgresql.bootstrap import bring_up
 
 __all__ = ["PostgresqlGuest"]
 
@@ -38,9 +38,9 @@ class PostgresqlGuest(GuestDriver):
         job.progress("find programs")
         return Installed(server_version=programs.install(self.host, install))
 
-    def bootstrap(self, bootstrap_: Bootstrap, job: Job) -> Health:
+    def bootstrap(self, bootstrap: Bootstrap, job: Job) -> Health:
         """See `bootstrap.py`."""
-        return bootstrap(self.host, bootstrap_, job)
+        return bring_up(self.host, bootstrap, job)
 
     def start(self) -> Health:
         """Start it and wait for SQL, at most 50 s."""

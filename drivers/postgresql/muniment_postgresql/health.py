@@ -6,10 +6,12 @@ from muniment.contract.guest import Host
 from muniment.contract.messages import Health, HealthState
 from muniment_postgresql.session import open_session
 
-__all__ = ["POSTMASTER_FILE", "probe"]
+__all__ = ["POSTMASTER_FILE", "STOPPED_FILE", "probe"]
 
 POSTMASTER_FILE = "postmaster.pid"
 """The engine writes it into its data directory when it starts and removes it when it stops cleanly."""
+STOPPED_FILE = "stopped"
+"""Beside the configuration: the engine was told to stop, and did. Its own file may be left of a stop that was cut off."""
 
 _TIMEOUT_MS = 3000
 _STARTING = "57P03"  # cannot_connect_now: starting up, shutting down or recovering
@@ -42,18 +44,13 @@ def probe(host: Host) -> Health:
 
 def _absent(host: Host) -> Health:
     try:
-        died = (host.data.outside / POSTMASTER_FILE).is_file()
+        told = (host.config.outside / STOPPED_FILE).exists()
+        died = not told and (host.data.outside / POSTMASTER_FILE).is_file()
     except OSError as error:
-        return Health(
-            state=HealthState.UNKNOWN, detail=f"the data directory cannot be read: {error.strerror}"
-        )
+        return Health(state=HealthState.UNKNOWN, detail=f"its directories cannot be read: {error.strerror}")
     if not died:
         return Health(state=HealthState.STOPPED)
-    code = host.runtime.server().exit_code
-    return Health(
-        state=HealthState.CRASHED,
-        detail="the engine is gone without having stopped" + ("" if code is None else f" (exit code {code})"),
-    )
+    return Health(state=HealthState.CRASHED, detail="the engine is gone without having been stopped")
 
 
 def _unwell(error: psycopg.Error) -> Health:

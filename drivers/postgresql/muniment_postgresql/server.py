@@ -1,6 +1,7 @@
 """The engine's main process: how it is started, waited for and stopped."""
 
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -10,13 +11,17 @@ from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Host
 from muniment.contract.messages import Health, HealthState
 from muniment_postgresql import access, configuration, health
-from muniment_postgresql.files import read_untrusted
+from muniment_postgresql.files import read_untrusted, write_config
 from muniment_postgresql.programs import Programs
 
 __all__ = ["start", "stop"]
 
 _SOCKET_PATH_BYTES_MAX = 107
 _POLL_S = 0.03
+_OWN_WORDS = re.compile(
+    r"^\d{4}-\d\d-\d\d [0-9:.]+ \S+ \[\d+\] ((?:LOG|WARNING|FATAL|PANIC):  .*)$", re.MULTILINE
+)
+"""Lines of the server's own processes: `log_line_prefix` names user and database in those of sessions."""
 
 
 def start(
@@ -32,6 +37,7 @@ def start(
     _check_socket_path(host)
     if not host.runtime.server().running:
         access.write_access_rules(host)
+        (host.config.outside / health.STOPPED_FILE).unlink(missing_ok=True)
         _forget_server_before_boot(host.data.outside / health.POSTMASTER_FILE)
         host.runtime.start_server(_argv(host, programs))
     return _wait_until_healthy(host, limit_s, waiting)
@@ -42,6 +48,7 @@ def stop(host: Host, grace_s: float) -> Health:
     host.runtime.stop_server(signal=signal.SIGINT, grace_s=grace_s)
     if host.runtime.server().running:
         raise OpFailed(Code.TIMEOUT, "the engine did not exit", retryable=True)
+    write_config(host, health.STOPPED_FILE, b"")
     return Health(state=HealthState.STOPPED)
 
 
@@ -69,10 +76,7 @@ def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], N
             return found
         state = host.runtime.server()
         if not state.running:
-            code = "an unknown code" if state.exit_code is None else f"code {state.exit_code}"
-            raise OpFailed(
-                Code.DB_REFUSED, f"the engine exited with {code} while it started; its log says why"
-            )
+            raise OpFailed(Code.DB_REFUSED, f"the engine exited while it started: {_reason(state.log_tail)}")
         if waited_s >= limit_s:
             raise OpFailed(
                 Code.TIMEOUT,
@@ -83,6 +87,12 @@ def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], N
             told_s = waited_s
             waiting(waited_s)
         time.sleep(_POLL_S)
+
+
+def _reason(log: str) -> str:
+    """The engine's last words about itself. What its sessions logged may be a tenant's statement, and goes nowhere."""
+    words = _OWN_WORDS.findall(log)
+    return "; ".join(words[-2:])[-600:] or "its log says why"
 
 
 def _check_socket_path(host: Host) -> None:

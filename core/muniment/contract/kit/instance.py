@@ -1,7 +1,7 @@
 """One instance as its operations see it: commands out, outcomes in, unknown ends settled by trying again."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -25,6 +25,8 @@ _LIFETIME_S = 120.0
 _PAUSES_S = (0.1, 0.3, 0.9, 2.7, 8.1)
 """Before each further try: an engine that was killed is started again and recovers meanwhile."""
 _SETTLED_S = 90.0
+_RECOVERED_S = 60.0
+_LOOK_S = 0.1
 
 
 class Refused(AssertionError):
@@ -112,6 +114,13 @@ class Instance:
     def health(self) -> Health:
         """What a probe says now."""
         return self.do(ops.HEALTH_PROBE, ops.Nothing())
+
+    def becomes(self, is_so: Callable[["Instance"], bool]) -> bool:
+        """Whether something is so, or becomes so by itself within a minute."""
+        limit = time.monotonic() + _RECOVERED_S
+        while not (answer := is_so(self)) and time.monotonic() < limit:
+            time.sleep(_LOOK_S)
+        return answer
 
     def is_healthy(self) -> bool:
         """Whether the engine answers."""

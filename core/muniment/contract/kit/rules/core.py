@@ -1,7 +1,5 @@
 """The server's life: what a probe says is so, and data outlives every stop."""
 
-import time
-
 from muniment.contract import ops
 from muniment.contract.kit.client import Client
 from muniment.contract.kit.instance import Instance
@@ -62,10 +60,7 @@ def test_the_agent_brings_a_dead_engine_back(up: Instance) -> None:
     up.bench.cut_power()
     up.bench.start_agent()
 
-    limit = time.monotonic() + 60
-    while not up.is_healthy():
-        assert time.monotonic() < limit, up.health()
-        time.sleep(0.2)
+    assert up.becomes(Instance.is_healthy), up.health()
 
 
 def test_probe_before_there_is_anything(new_instance: NewInstance) -> None:
