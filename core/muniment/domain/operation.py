@@ -14,7 +14,7 @@ from muniment.domain.occupancy import Hold
 
 __all__ = [
     "OPERATION", "Asked", "Blocked", "CancelRequested", "Completed", "End", "Extended", "Failed", "GaveUp",
-    "Intended", "Operation", "OperationStep", "Phase", "Progress", "Started", "Subject", "SubjectKind",
+    "Intended", "Operation", "OperationStep", "Phase", "Progress", "Started", "StepEvent", "Subject", "SubjectKind",
     "Succeeded", "UndoIntended", "UndoProgress", "Undone", "UnwindingStarted", "Withdrawn", "command_id",
     "operation_id", "verb_of",
 ]  # fmt: skip

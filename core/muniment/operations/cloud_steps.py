@@ -129,7 +129,6 @@ class Ensure(_CloudStep):
             enrolment=Enrolment(scene.instance.id, key_epoch) if self.enrols else None,
         )
         plan.call(step.name, call)
-        plan.wake_at(call_by_s)
 
     def poll(self, plan: Plan, step: Step) -> None:
         """Look what became of it; past the deadline, what is not healthy is removed."""
@@ -152,13 +151,13 @@ class Ensure(_CloudStep):
                 plan.fail(step.name, f"{self.role} did not come to be", tries=step.tries)
             case Absent():
                 # It may still come: look often for a while, and finally once nothing can come any more.
-                plan.wake_at(min(plan.now_s + plan.timing.cloud_poll_s, state.settled_at_s))
+                plan.wait(step.name, min(plan.now_s + plan.timing.cloud_poll_s, state.settled_at_s))
             case Refusal(message, retryable):
                 plan.fail(step.name, message, tries=step.tries, retryable=retryable)
             case NotMade():
                 plan.say(Withdrawn(originator_id=plan.operation.id, originator_version=0, step=step.name))
             case Building() | Removing() | NoAnswer():
-                plan.wake_at(plan.now_s + plan.timing.cloud_poll_s)
+                plan.wait(step.name, plan.now_s + plan.timing.cloud_poll_s)
             case _:
                 raise AssertionError(f"{observation} does not conclude {step.name}")
 
@@ -220,7 +219,7 @@ class Remove(_CloudStep):
                 plan.say(_absent(plan, self.role))
                 plan.finish(step.name)
             case Absent():
-                plan.wake_at(min(plan.now_s + plan.timing.cloud_poll_s, resource.settled_at_s))
+                plan.wait(step.name, min(plan.now_s + plan.timing.cloud_poll_s, resource.settled_at_s))
             case Gone():
                 self._gone(plan)
                 plan.finish(step.name)
@@ -259,7 +258,7 @@ class Remove(_CloudStep):
                     originator_id=plan.scene.instance.id, originator_version=0, role=self.role, reason=reason
                 )
             )
-        plan.wake_at(plan.now_s + plan.timing.cloud_poll_s)
+        plan.wait(step.name, plan.now_s + plan.timing.cloud_poll_s)
 
 
 def _absent(plan: Plan, role: Role) -> ResourceAbsent:

@@ -64,7 +64,7 @@ class _Command(Generic[A, R]):
     def begin(self, plan: Plan, step: Step) -> None:
         """Record the command and put it into the outbox, once the instance has no other unanswered one."""
         if plan.unanswered is not None:
-            plan.wake_at(plan.now_s + plan.timing.busy_poll_s)
+            plan.wait(step.name, plan.now_s + plan.timing.busy_poll_s)
             return
         scene, state = plan.scene, plan.step(step.name)
         made = command_id(plan.operation.id, step.name, state.failures)
@@ -96,14 +96,14 @@ class _Command(Generic[A, R]):
             plan.say(event)
         plan.unanswered = UnansweredRow(scene.instance.id, made, plan.operation.id, None)
         plan.write(OpenCommand(scene.instance.id, made, plan.operation.id), AddOutbox(row))
-        plan.wake_at(deadline_s)
+        plan.wait(step.name, deadline_s)
 
     def poll(self, plan: Plan, step: Step) -> None:
         """Nothing was heard: wait until the guest counts as silent, then ask, then give up."""
         state = plan.step(step.name)
         silent_at_s = self._silent_at_s(plan, step)
         if plan.now_s < silent_at_s:
-            plan.wake_at(silent_at_s)
+            plan.wait(step.name, silent_at_s)
         elif state.asked < plan.timing.asks_max:
             self._ask(plan, step)
         else:
@@ -175,7 +175,7 @@ class _Command(Generic[A, R]):
             )
         )
         plan.write(AddOutbox(row))
-        plan.wake_at(deadline_s)
+        plan.wait(step.name, deadline_s)
 
     def _extend(self, plan: Plan, step: Step) -> None:
         if plan.operation.is_cancelled or self._is_over_limit(plan, step):
@@ -193,7 +193,7 @@ class _Command(Generic[A, R]):
         assert state.expires_s is not None
         expired_s = state.expires_s + plan.timing.skew_s
         if plan.now_s < expired_s:
-            plan.wake_at(expired_s)
+            plan.wait(step.name, expired_s)
             return
         self._close(plan, step)
         plan.say(GaveUp(originator_id=plan.operation.id, originator_version=0, step=step.name))
@@ -253,7 +253,7 @@ class AwaitGuest:
         elif plan.now_s >= deadline_s:
             plan.fail(step.name, f"the agent on server {server_id} did not enrol", tries=step.tries)
         else:
-            plan.wake_at(min(deadline_s, plan.now_s + plan.timing.guest_poll_s))
+            plan.wait(step.name, min(deadline_s, plan.now_s + plan.timing.guest_poll_s))
 
     def conclude(self, plan: Plan, step: Step, observation: Observation) -> None:
         """It makes no calls."""

@@ -44,7 +44,7 @@ class RemoveObjects:
             self._leave(plan, step)
         elif (quiet_at_s := self._quiet_at_s(plan, step)) > plan.now_s:
             # The end of the server may come long before the end of the grant.
-            plan.wake_at(min(quiet_at_s, plan.now_s + plan.timing.blocked_after_s))
+            plan.wait(step.name, min(quiet_at_s, plan.now_s + plan.timing.blocked_after_s))
         else:
             backup = plan.scene.backup
             reference = plan.scene.knowledge.objects.reference(
@@ -72,7 +72,7 @@ class RemoveObjects:
 
     def _wait(self, plan: Plan, step: Step, reason: str) -> None:
         plan.say_blocked(step.name, reason)
-        plan.wake_at(plan.now_s + plan.timing.cloud_poll_s)
+        plan.wait(step.name, plan.now_s + plan.timing.cloud_poll_s)
 
     def _quiet_at_s(self, plan: Plan, step: Step) -> float:
         """From when on nobody writes."""

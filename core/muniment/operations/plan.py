@@ -17,6 +17,7 @@ from muniment.domain.operation import (
     OperationStep,
     Phase,
     Progress,
+    StepEvent,
     Succeeded,
     Undone,
 )
@@ -38,8 +39,8 @@ class Plan:
     Whatever is said counts at once, so that a step that is ready because another just succeeded begins in the same turn.
     """
 
-    def __init__(self, view: View, knowledge: Knowledge, now_s: float) -> None:
-        """Begin with what was read, and nothing decided."""
+    def __init__(self, view: View, knowledge: Knowledge, now_s: float, waits: Mapping[str, float]) -> None:
+        """Begin with what was read, the waits of the turns before, and nothing decided."""
         self.now_s = now_s
         self.operation: Operation = view.operation
         self.instance = view.instance
@@ -49,7 +50,9 @@ class Plan:
         self.writes: list[Write] = []
         self.calls: dict[str, Call] = {}
         """By step; at most one a step and turn."""
-        self.wakes: list[float] = []
+        self.waits: dict[str, float] = {step: at_s for step, at_s in waits.items() if at_s > now_s}
+        """Until when each step wants to be left alone. They live in memory, from turn to turn while one claim is driven;
+        without them, two steps that both wait for the cloud would make each other ask it without a pause."""
         self._view = view
         self._knowledge = knowledge
 
@@ -87,6 +90,8 @@ class Plan:
 
     def say(self, event: Event) -> None:
         """Decide an event. Its version is the next of its stream, whatever it names."""
+        if isinstance(event, StepEvent):
+            self.waits.pop(event.step, None)  # what is decided of a step ends its wait
         if event.originator_id == self.operation.id:
             event = _placed(event, self.operation.version)
             self.operation = _there(OPERATION.fold(self.operation, [event]))
@@ -109,9 +114,13 @@ class Plan:
         assert step not in self.calls, f"step {step} has a call already"
         self.calls[step] = call
 
-    def wake_at(self, at_s: float) -> None:
-        """Come back at the latest then."""
-        self.wakes.append(at_s)
+    def wait(self, step: str, until_s: float) -> None:
+        """Leave a step alone until then, unless something reaches the operation from outside."""
+        self.waits[step] = until_s
+
+    def is_waiting(self, step: str) -> bool:
+        """Whether a step wants to be left alone now."""
+        return self.waits.get(step, self.now_s) > self.now_s
 
     def finish(self, step: str) -> None:
         """The step's work is done: its own, or that of its undo."""
@@ -162,8 +171,8 @@ class Plan:
 
     def due_s(self) -> float:
         """When to come back if there are no calls: the earliest wish. Pokes come at any time."""
-        assert self.wakes, f"operation {self.operation.id} would sleep for ever"
-        return max(min(self.wakes), self.now_s)
+        assert self.waits, f"operation {self.operation.id} would sleep for ever"
+        return max(min(self.waits.values()), self.now_s)
 
 
 def _placed(event: Event, version: int) -> Event:

@@ -40,13 +40,15 @@ def turn(
     observed: Mapping[str, Observation],
     knowledge: Knowledge,
     now_s: float,
+    waits: Mapping[str, float] | None = None,
 ) -> Plan:
     """Decide one turn of an operation: pure, total, and safe to call again.
 
-    `observed` holds, by step, what the calls of the last plan brought. The plan's events and writes are saved together;
-    then its calls are made and the next turn follows, or, without calls, the operation sleeps until `due_s` or a poke.
+    `observed` holds, by step, what the calls of the last plan brought, `waits` that plan's waits. The plan's events and
+    writes are saved together; then its calls are made and the next turn follows, or, without calls, the operation sleeps
+    until `due_s` or a poke.
     """
-    plan = Plan(view, knowledge, now_s)
+    plan = Plan(view, knowledge, now_s, waits or {})
     steps = {step.name: step for step in definition.place(plan.scene)}
     assert tuple(steps) == tuple(view.operation.steps), (
         f"{definition.kind} has other steps now than when {view.operation.id} was started; make a new version of it"
@@ -132,12 +134,12 @@ class _Turn:
     def _begin_or_poll(self, name: str, step: Step, polled: set[str]) -> None:
         state = self.plan.step(name)
         if state.progress is Progress.PENDING and name not in self.plan.calls:
-            if name not in polled:
+            if name not in polled and not self.plan.is_waiting(name):
                 polled.add(name)
                 step.kind.poll(self.plan, step)
         elif state.progress is Progress.WAITING and self._is_ready(step):
             if state.retry_at_s is not None and state.retry_at_s > self.plan.now_s:
-                self.plan.wake_at(state.retry_at_s)
+                self.plan.wait(name, state.retry_at_s)
             else:
                 polled.add(name)
                 step.kind.begin(self.plan, step)
@@ -197,7 +199,7 @@ class _Turn:
                         UndoIntended(originator_id=self.plan.operation.id, originator_version=0, step=name)
                     )
                     polled.discard(name)  # what was observed in this turn was the step's, not its undo's
-                if name not in polled:
+                if name not in polled and not self.plan.is_waiting(name):
                     polled.add(name)
                     step.undo.poll(self.plan, step)
                 progressed |= self._is_undone(name)

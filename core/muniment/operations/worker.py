@@ -62,10 +62,9 @@ class Worker:
             Conflict, Fault: the save failed too often; the claim runs out by itself.
         """
         observed: dict[str, Observation] = {}
-        version: int | None = None
+        plan: Plan | None = None
         while True:
-            plan = self._save_turn(claim, observed, version)
-            version = plan.operation.version
+            plan = self._save_turn(claim, observed, plan)
             if not plan.calls:
                 return  # that save also gave the claim back, or ended the operation
             observed = self._perform(claim, plan)
@@ -82,9 +81,10 @@ class Worker:
             for step, call in plan.calls.items()
         }
 
-    def _save_turn(self, claim: Claim, observed: Mapping[str, Observation], version: int | None) -> Plan:
+    def _save_turn(self, claim: Claim, observed: Mapping[str, Observation], last: Plan | None) -> Plan:
         """Decide and save one turn: after a conflict with a fresh view, the same observations and the same batch id."""
         batch = self._new_id()
+        version = last.operation.version if last is not None else None
         plan: Plan | None = None
         for left in reversed(range(_TRIES_MAX)):
             view, is_stored = self._load(claim, batch)
@@ -97,7 +97,9 @@ class Worker:
             if plan is None:
                 version = view.operation.version
             now_s = seconds(self._clock.now())
-            plan = turn(self._catalogue[view.operation.kind], view, observed, self._knowledge, now_s)
+            definition = self._catalogue[view.operation.kind]
+            waits = last.waits if last is not None else {}
+            plan = turn(definition, view, observed, self._knowledge, now_s, waits)
             writes = [*plan.writes, self._claim_write(claim, plan, view)]
             try:
                 self._ledger.save(plan.events, _about(plan.operation), writes=writes, batch=batch)
