@@ -1,11 +1,15 @@
 """How a command ends when it cannot do what was asked: one line and an exit code."""
 
-__all__ = ["BAD_INPUT", "FAILED", "BadInput", "Failure"]
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "BadInput", "Failure"]
 
 FAILED = 1
 """Exit code: it was tried and did not work."""
 BAD_INPUT = 2
 """Exit code: what was given, or the state it was given in, does not allow it; nothing was changed."""
+
+
+INTERRUPTED = 130
+"""Exit code: Ctrl-C, as shells have it."""
 
 
 class Failure(Exception):

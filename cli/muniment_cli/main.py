@@ -8,11 +8,10 @@ from cyclopts import App, CycloptsError, Group
 
 from muniment.domain.refused import Refused
 from muniment.fault import Fault
-from muniment_cli.failure import BAD_INPUT, FAILED, Failure
+from muniment_cli.failure import BAD_INPUT, FAILED, INTERRUPTED, Failure
 
 __all__ = ["main", "menu", "run"]
 
-_INTERRUPTED = 130
 _RUN = Group("Run", sort_key=1)
 _USE = Group("Use (over the REST API)", sort_key=2)
 _OPERATE = Group("Operate (on the data directory)", sort_key=3)
@@ -67,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     except Fault as fault:
         return _say(fault.message, FAILED if fault.retryable else BAD_INPUT)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`); the interpreter's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from muniment_cli.failure import Failure
+from muniment_cli.failure import INTERRUPTED, Failure
 from muniment_cli.output import console
 from muniment_cli.rest import Rest
 
@@ -23,34 +23,41 @@ _OVER = frozenset({"succeeded", "failed", "given_up", "undone"})
 Step = Mapping[str, Any]
 
 
-def follow_operation(rest: Rest, *, limit_s: float, **facets: object) -> Mapping[str, Any]:
-    """Show the newest operation of an instance or backup until it ends; the operation.
+def follow_operation(rest: Rest, kind: str, *, limit_s: float, **facets: object) -> Mapping[str, Any]:
+    """Show the newest operation of an instance or backup, which is of this kind, until it ends; the operation.
 
     Raises:
         Failure: it failed, with the message for its owner, or has not ended in time.
     """
-    deadline_s = time.monotonic() + limit_s
-    view = _View()
-    with view:
-        while True:
-            operation = _newest(rest, facets)
-            if operation is not None:
-                view.show(operation)
-                if operation["ended_at"] is not None:
-                    break
-            if time.monotonic() > deadline_s:
-                raise Failure(
-                    f"it has not ended in {limit_s:.0f} s; it goes on, look again with `muniment instance show`"
-                )
-            time.sleep(_LOOK_S)
+    try:
+        operation = _watched(rest, kind, limit_s, facets)
+    except KeyboardInterrupt:
+        raise Failure("no longer watched; the operation goes on by itself", code=INTERRUPTED) from None
     if operation["status"] != _SUCCEEDED:
         raise Failure(operation["message"] or f"the operation ended as {operation['status']}")
     return operation
 
 
-def _newest(rest: Rest, facets: Mapping[str, object]) -> Mapping[str, Any] | None:
+def _watched(rest: Rest, kind: str, limit_s: float, facets: Mapping[str, object]) -> Mapping[str, Any]:
+    deadline_s = time.monotonic() + limit_s
+    with _View() as view:
+        while True:
+            operation = _newest(rest, kind, facets)
+            if operation is not None:
+                view.show(operation)
+                if operation["ended_at"] is not None:
+                    return operation
+            if time.monotonic() > deadline_s:
+                raise Failure(
+                    f"it has not ended in {limit_s:.0f} s; it goes on, look again with `muniment instance show`"
+                )
+            time.sleep(_LOOK_S)
+
+
+def _newest(rest: Rest, kind: str, facets: Mapping[str, object]) -> Mapping[str, Any] | None:
+    """None while the newest is still the one before: what was asked for a moment ago may not be shown yet."""
     found = rest.get("/operations", limit=1, **facets)["operations"]
-    return found[0] if found else None
+    return found[0] if found and found[0]["kind"] == kind else None
 
 
 class _View:

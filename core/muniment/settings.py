@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -41,10 +42,14 @@ def read_settings(
         raise _fault(f"{path} is not TOML: {error}") from error
     settings = _convert(content, kind, str(path))
     overrides = _overrides(kind, environment, other_names)
+    if not overrides:
+        return settings
+    for name, keys in overrides.items():
+        # By itself first, so that an error names the variable; then all, since some only make sense together.
+        _try_alone(content, kind, name, keys, environment[name])
     for name, keys in overrides.items():
         _put(content, keys, environment[name])
-        settings = _convert(content, kind, name)
-    return settings
+    return _convert(content, kind, ", ".join(overrides))
 
 
 def _convert(content: dict[str, Any], kind: type[T], source: str) -> T:
@@ -90,6 +95,19 @@ def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:
 
 def _is_collection(annotation: Any) -> bool:
     return getattr(annotation, "__origin__", None) in (list, tuple, dict, frozenset, set)
+
+
+def _try_alone(
+    content: dict[str, Any], kind: type[msgspec.Struct], name: str, keys: tuple[str, ...], value: str
+) -> None:
+    """Check one value against its key's type. A rule that spans several keys is for all of them together."""
+    trial = deepcopy(content)
+    _put(trial, keys, value)
+    try:
+        msgspec.convert(trial, kind, strict=False)
+    except msgspec.ValidationError as error:
+        if f"`$.{'.'.join(keys)}`" in str(error):
+            _convert(trial, kind, name)
 
 
 def _put(content: dict[str, Any], keys: tuple[str, ...], value: str) -> None:

@@ -41,7 +41,7 @@ def create(
             wanted["description"] = description
         backup = rest.post("/backups", {"backup": wanted})["backup"]
         if wait:
-            follow_operation(rest, limit_s=_LIMIT_S, backup_id=backup["id"])
+            follow_operation(rest, "create_backup", limit_s=_LIMIT_S, backup_id=backup["id"])
             backup = rest.get(f"/backups/{backup['id']}")["backup"]
     _print(backup, output)
 
@@ -83,7 +83,7 @@ def delete(backup: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> None
         found = rest.find("backups", backup)
         rest.delete(f"/backups/{found['id']}")
         if wait:
-            follow_operation(rest, limit_s=_LIMIT_S, backup_id=found["id"])
+            follow_operation(rest, "delete_backup", limit_s=_LIMIT_S, backup_id=found["id"])
     print(f"backup {found['name']} ({found['id']}) is {'deleted' if wait else 'being deleted'}")
 
 

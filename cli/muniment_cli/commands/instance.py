@@ -72,7 +72,7 @@ def create(
             wanted["restorePoint"] = {"backupRef": rest.find("backups", backup)["id"]}
         instance = rest.post("/instances", {"instance": wanted})["instance"]
         if wait:
-            follow_operation(rest, limit_s=_LIMIT_S, instance_id=instance["id"])
+            follow_operation(rest, "create_instance", limit_s=_LIMIT_S, instance_id=instance["id"])
             instance = rest.get(f"/instances/{instance['id']}")["instance"]
     _print(instance, output)
     _tell_password(user, password, from_stdin=password_stdin)
@@ -112,7 +112,7 @@ def delete(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> No
         found = rest.find("instances", instance)
         rest.delete(f"/instances/{found['id']}")
         if wait:
-            follow_operation(rest, limit_s=_LIMIT_S, instance_id=found["id"])
+            follow_operation(rest, "delete_instance", limit_s=_LIMIT_S, instance_id=found["id"])
     print(f"instance {found['name']} ({found['id']}) is {'deleted' if wait else 'being deleted'}")
 
 

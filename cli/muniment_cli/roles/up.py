@@ -148,6 +148,8 @@ def _announce(data: DataDirectory, plane: ControlPlane, url: str, *, is_first: b
         print(f"key             {data.key_file}")
         print("                without this file no backup opens: keep a copy on another machine,")
         print(f"                `muniment keys export --data {data.root} FILE` makes one")
+        print("next            in another terminal, the export line below and then:")
+        print("                muniment instance create shop --database shop --user app --wait")
         for line in plane.remarks():
             print(f"note            {line}")
     print(f"export OS_CLIENT_CONFIG_FILE={data.clouds_file} OS_CLOUD={TENANT_CLOUD}")

@@ -106,3 +106,11 @@ def test_a_rearranged_file_is_not_guessed_at(tmp_path: Path) -> None:
     data.settings_file.write_text('listen = { api = "127.0.0.1:1" }\n')
     with pytest.raises(BadInput, match="write it there"):
         change_api_address(data, "127.0.0.1:3")
+
+
+def test_variables_that_only_make_sense_together(file: Path) -> None:
+    """A pair of keys that must be given together may come from the environment; half of it is an error."""
+    pair = {"MUNIMENT_LISTEN_CERTIFICATE": "/c.pem", "MUNIMENT_LISTEN_PRIVATE_KEY": "/k.pem"}
+    assert load_settings(file, pair).listen.private_key == "/k.pem"
+    with pytest.raises(Fault, match=r"MUNIMENT_LISTEN_CERTIFICATE.*together"):
+        load_settings(file, {"MUNIMENT_LISTEN_CERTIFICATE": "/c.pem"})
