@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -72,8 +72,8 @@ class _Asking:
             raise self.error
 
 
-def undisturbed(stage: Stage, scenario: Scenario) -> tuple[tuple[str, ...], Facts]:
-    """The scenario without a kill: the steps of its operation, and what is true afterwards."""
+def undisturbed(stage: Stage, scenario: Scenario) -> tuple[Mapping[str, bool], Facts]:
+    """The scenario without a kill: the steps of its operation, whether each sends a command, and what is true afterwards."""
     subject = scenario.prepare(stage)
     position = stage.watch.head()
     scenario.ask(stage, subject)
@@ -81,9 +81,11 @@ def undisturbed(stage: Stage, scenario: Scenario) -> tuple[tuple[str, ...], Fact
     operation = stage.watch.started(position, scenario.kind)
     assert operation is not None, scenario.name
     assert stage.watch.outcome(operation.originator_id) == "succeeded", scenario.name
+    begun = {step: stage.watch.begun(operation.originator_id, step) for step in operation.steps}
+    sends = {step: found is not None and found.command_id is not None for step, found in begun.items()}
     facts = scenario.facts(stage, subject)
     scenario.clear(stage, subject)
-    return operation.steps, facts
+    return sends, facts
 
 
 def kill_in(stage: Stage, scenario: Scenario, step: str, victim: Victim, expected: Facts) -> Hit:
@@ -142,8 +144,6 @@ def _kill_agent(
         return stage.watch.has_succeeded(operation.originator_id, begun.step)
 
     if victim is Victim.WORKING_AGENT:
-        if begun.command_id is None:
-            return Hit.NOBODY
         server = _server(stage, operation)
         assert server is not None, "a command goes to a server"
         _until(lambda: server.journal_stamps() != stamps, _TAKE_UP_S)

@@ -97,6 +97,12 @@ class LedgerWatch:
         )
         return Counter(topic for (topic,) in rows)
 
+    def is_shown(self, read_models: Path) -> bool:
+        """Whether the read models have come as far as the log."""
+        with closing(sqlite3.connect(f"file:{read_models}?mode=ro", uri=True, timeout=5)) as connection:
+            rows = connection.execute("SELECT position FROM generations WHERE is_live").fetchall()
+        return bool(rows) and int(rows[0][0]) == self.head()
+
     def unfinished(self) -> dict[str, int]:
         """Rows that only running operations and waiting messages have, by table; none of them when all is quiet."""
         counts = {table: self._count(f"SELECT count(*) FROM {table}") for table in _BUSY_TABLES}

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import httpx
+import psycopg
 from tests.kills.killing import Hit, Victim, kill_in, undisturbed
 from tests.kills.scenarios import SCENARIOS, Scenario
 from tests.kills.stage import Stage
@@ -64,17 +66,19 @@ def run(
     """Run the matrix, each scenario on the same stage until one fails; what fails is told and the rest goes on."""
     report = Report()
     stage: Stage | None = None
-    for scenario in scenarios:
-        stage = stage or _furnished()
-        try:
-            _run_scenario(stage, scenario, victims, report, say)
-        except AssertionError as error:
-            report.failures.append(f"{scenario.name}: {error}")
-            say(f"FAILED {report.failures[-1]}\n{stage.machine.log.read_text()[-3000:]}")
+    try:
+        for scenario in scenarios:
+            stage = stage or _furnished()
+            try:
+                _run_scenario(stage, scenario, victims, report, say)
+            except (AssertionError, httpx.HTTPError, psycopg.Error) as error:
+                report.failures.append(f"{scenario.name}: {error}")
+                say(f"FAILED {report.failures[-1]}\n{stage.machine.log.read_text()[-3000:]}")
+                _remove(stage)
+                stage = None
+    finally:
+        if stage is not None:
             _remove(stage)
-            stage = None
-    if stage is not None:
-        _remove(stage)
     return report
 
 
@@ -88,23 +92,31 @@ def agree(machine: Machine) -> None:
 def _run_scenario(
     stage: Stage, scenario: Scenario, victims: Sequence[Victim], report: Report, say: Callable[[str], None]
 ) -> None:
-    steps, expected = undisturbed(stage, scenario)
-    report.steps.setdefault(scenario.kind, set()).update(steps)
-    for step in steps:
+    sends, expected = undisturbed(stage, scenario)
+    report.steps.setdefault(scenario.kind, set()).update(sends)
+    for step, sends_command in sends.items():
         for victim in victims:
+            if victim is Victim.WORKING_AGENT and not sends_command:
+                report.hits[scenario.kind, step, victim, Hit.NOBODY] += 1
+                continue
             began_s = time.monotonic()
             try:
                 hit = kill_in(stage, scenario, step, victim, expected)
-            except AssertionError as error:
-                raise AssertionError(f"{victim} killed at {step}: {error}") from error
+            except (AssertionError, httpx.HTTPError, psycopg.Error) as error:
+                raise AssertionError(f"{victim} killed at {step}: {type(error).__name__} {error}") from error
             report.hits[scenario.kind, step, victim, hit] += 1
             say(f"{scenario.name:24} {step:18} {victim:14} {hit:8} {time.monotonic() - began_s:6.1f} s")
     agree(stage.machine)
 
 
 def _furnished() -> Stage:
-    stage = Stage(Machine())
-    stage.furnish()
+    machine = Machine()
+    try:
+        stage = Stage(machine)
+        stage.furnish()
+    except BaseException:
+        machine.remove()
+        raise
     return stage
 
 

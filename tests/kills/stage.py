@@ -68,8 +68,10 @@ class Stage:
         return answer.is_success
 
     def wait_quiet(self) -> None:
-        """Wait until no operation runs and nothing waits in the state tables."""
+        """Wait until no operation runs, nothing waits in the state tables, and readers see it all."""
         eventually(lambda: not self.watch.running(), "every operation ends", _END_S)
+        read_models = self.machine.data / "read.db"
+        eventually(lambda: self.watch.is_shown(read_models), "the read models come as far as the log")
         eventually(lambda: not self.watch.unfinished(), lambda: f"left over: {self.watch.unfinished()}")
 
     # -- looking -------------------------------------------------------------------------------------------------------
