@@ -82,13 +82,15 @@ class ControlPlane:
         self._started_s = time.monotonic()
 
     def start(self) -> None:
-        """Register what the drivers bring, free what a killed process held, and set every loop going.
+        """Register what the drivers bring, free what a killed process held, bring the read models up to date, and set every
+        loop going.
 
         The caller holds the lock of the data directory: nobody else drives operations here.
         """
         ledger = self._installation.ledger
         register_datastores(ledger, self._installation.drivers)
         ledger.save([], About(project_id=SYSTEM_PROJECT, actor="up"), writes=[EndLeases()])
+        self._projector.catch_up()  # so that the first reader after a crash sees what the log says
         self._started_s = time.monotonic()
         for loop in self.loops:
             loop.start()
