@@ -94,6 +94,8 @@ class SimulatedCloud:
 
     def create(self, recipe: Recipe) -> CloudResource:
         """See `Cloud`."""
+        if isinstance(recipe, ServerRecipe) and not {recipe.volume_id, recipe.port_id} <= set(self.things):
+            raise CloudRefused("its volume or port is not there", retryable=False)
         if recipe.kind in self.refuses_always:
             raise CloudRefused("it is not allowed", retryable=False)
         if recipe.kind in self.refuses_once or self._chance.happens("cloud_refuses"):
@@ -232,7 +234,8 @@ class SimulatedCloud:
 def _endpoint(thing: Thing) -> Endpoint | None:
     if not isinstance(thing.recipe, PortRecipe):
         return None
-    return Endpoint(address="10.0.0.1", port=thing.recipe.port, network_id="net-1")
+    address = ".".join(str(byte) for byte in UUID(thing.id.removeprefix("port-")).bytes[:3])
+    return Endpoint(address=f"10.{address}", port=thing.recipe.port, network_id="net-1")
 
 
 class SimulatedObjects:

@@ -60,7 +60,7 @@ class Cloud(Protocol):
         """Begin to make a resource; it may come back as building. Called only after `find` found nothing.
 
         Raises:
-            CloudRefused: nothing was made, and nothing will be.
+            CloudRefused: nothing was made, and nothing will be; also when a server's volume or port is not there.
             Fault: no answer; it may come to be.
         """
         ...

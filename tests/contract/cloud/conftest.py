@@ -2,10 +2,15 @@
 
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from random import Random
+from uuid import UUID
 
 import pytest
 from tests.agent_stand_in import install_stand_in
+from tests.simulation.chance import Chance
+from tests.simulation.cloud import SimulatedCloud
 
 from muniment.clock import SystemClock
 from muniment.cloud.cloud import Cloud
@@ -40,7 +45,19 @@ def local_cloud(place: Path) -> Iterator[LocalCloud]:
     cloud.tend()
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture
+def simulated_cloud() -> SimulatedCloud:
+    """The simulator's cloud, in which nothing goes wrong; each look at its clock is a second."""
+    random, ticks = Random(1), count(1)
+    return SimulatedCloud(
+        Chance(random),
+        now_s=lambda: float(next(ticks)),
+        new_id=lambda: UUID(int=random.getrandbits(128), version=4),
+        pass_time=lambda passed_s: None,
+    )
+
+
+@pytest.fixture(params=["local", "simulated"])
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Every cloud that there is."""
     found: Cloud = request.getfixturevalue(f"{request.param}_cloud")
