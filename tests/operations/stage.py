@@ -61,7 +61,9 @@ class Stage:
 
     def __init__(self, catalogue: Mapping[str, Definition], case: Case, seed: int = 1) -> None:
         """Bring the world to the moment at which the operation was just started."""
-        self.world = World(Chance(Random(seed)), catalogue={**CATALOGUE, **catalogue}, task_managers=1, couriers=1)
+        self.world = World(
+            Chance(Random(seed)), catalogue={**CATALOGUE, **catalogue}, task_managers=1, couriers=1
+        )
         self.operation_id: UUID = case(self.world)
 
     @property
