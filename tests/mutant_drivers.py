@@ -10,7 +10,7 @@ from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import BackupFacts, BackupSource, GuestDriver
 from muniment.contract.manifest import Manifest
 from muniment.contract.messages import Health, HealthState
-from muniment.contract.ops import Account, DatabaseSpec, Page
+from muniment.contract.ops import Account, DatabaseSpec, Page, SuperuserState
 from muniment_postgresql.control import PostgresqlControl
 from muniment_postgresql.guest import PostgresqlGuest
 from muniment_postgresql.manifest import MANIFEST
@@ -55,6 +55,23 @@ class LyingGuest(GuestDriver):
     start = PostgresqlGuest.start
     stop = PostgresqlGuest.stop
     probe = PostgresqlGuest.probe
+
+
+PRETENDING = _mutant("Pretending")
+
+
+class PretendingControl(MutantControl):
+    """Claims the superuser."""
+
+    MANIFEST = PRETENDING
+
+
+class PretendingGuest(PostgresqlGuest):
+    """Has the methods, and no more."""
+
+    def superuser_status(self) -> SuperuserState:
+        """Refuses."""
+        raise OpFailed(Code.UNSUPPORTED, "there is none")
 
 
 FORGETFUL = _mutant("Forgetful")

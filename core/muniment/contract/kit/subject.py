@@ -62,7 +62,7 @@ def _from_manifest(source: str) -> Subject:
     except Exception as error:
         raise UnusableDriver(f"{source} cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, Manifest):
-        raise UnusableDriver(f"{source} is a {type(found).__name__}, no Manifest")
+        raise UnusableDriver(f"{source} is no Manifest")
     reasons = check_manifest(found)
     if reasons:
         raise UnusableDriver("\n".join(reasons))
