@@ -1,7 +1,7 @@
 """An HTTP client for an application in this process: plain calls, one event loop, no socket."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -48,6 +48,20 @@ class AsgiClient:
             )
 
         return self._runner.run(all_of_them())
+
+    def race(self, paths: Sequence[str], headers: Mapping[str, str]) -> list[str]:
+        """GET all of them at once, begun in this order; the paths in the order of their answers."""
+        answered: list[str] = []
+
+        async def one(path: str) -> None:
+            await self._client.request("GET", path, headers=headers)
+            answered.append(path)
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(one(path) for path in paths))
+
+        self._runner.run(all_of_them())
+        return answered
 
     def __enter__(self) -> Self:
         return self

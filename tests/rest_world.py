@@ -48,6 +48,7 @@ FLAVORS = (
 NETWORK = Network(id="net-1", name="local", is_default=True)
 DRIVERS = Registry.load()
 _SETTLED_S = 20
+_ALICE = {"Authorization": httpx.BasicAuth("alice", "alice-secret")._auth_header}
 HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
 
 
@@ -104,10 +105,13 @@ class RestWorld:
 
     def at_once(self, count: int, method: str, path: str, json: object) -> list[httpx.Response]:
         """Alice's same request, `count` times at the same moment."""
-        basic = httpx.BasicAuth("alice", "alice-secret")._auth_header
-        return self.http.at_once(
-            count, method, f"/v1.0/{RED.id}{path}", json, headers={"Authorization": basic}
-        )
+        return self.http.at_once(count, method, f"/v1.0/{RED.id}{path}", json, headers=_ALICE)
+
+    def race(self, *paths: str) -> list[str]:
+        """Alice reads all of these at once; the paths in the order of their answers."""
+        below = f"/v1.0/{RED.id}"
+        answered = self.http.race([below + path for path in paths], _ALICE)
+        return [path.removeprefix(below) for path in answered]
 
     def made(self, *, user: str = "alice", **more: object) -> str:
         """The id of an instance that was just asked for; `more` is said of it beside what every one needs."""
