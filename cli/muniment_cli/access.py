@@ -47,7 +47,8 @@ class _Clouds(msgspec.Struct, frozen=True):
 
 
 def find_access(cloud: str | None, environment: Mapping[str, str]) -> Access:
-    """The access that the command line or the environment names; without any, that of this machine's own installation.
+    """The access that the command line or the environment names; without any, that of a cloud called `muniment`, in the
+    clouds.yaml that is found first or else in the one of this machine's own installation.
 
     Raises:
         BadInput: nothing is named, or what is named is not there or incomplete.
@@ -61,11 +62,10 @@ def find_access(cloud: str | None, environment: Mapping[str, str]) -> Access:
         raise BadInput(
             _NO_CLOUD if name is None else f"there is no clouds.yaml that could hold the cloud {name}"
         )
-    if name is None:
-        if files != [own]:
-            raise BadInput(_NO_CLOUD)
-        name = TENANT_CLOUD
     found = _read(files[0])
+    if name is None and TENANT_CLOUD not in found.clouds:
+        raise BadInput(_NO_CLOUD)
+    name = name or TENANT_CLOUD
     if name not in found.clouds:
         raise BadInput(f"{files[0]} has no cloud {name}; it has: {', '.join(found.clouds) or 'none'}")
     return _from_cloud(name, found.clouds[name])

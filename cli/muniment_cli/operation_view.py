@@ -18,6 +18,7 @@ __all__ = ["follow_operation"]
 
 _LOOK_S = 0.15
 _SUCCEEDED = "succeeded"
+_AT_WORK = frozenset({"running", "undoing"})
 _OVER = frozenset({"succeeded", "failed", "given_up", "undone"})
 
 Step = Mapping[str, Any]
@@ -67,6 +68,8 @@ class _View:
         self._console = console(stderr=True)
         self._live = Live(console=self._console, transient=False, refresh_per_second=8)
         self._told: set[str] = set()
+        self._begun_s: dict[str, float] = {}
+        """When a step was first seen at work, by this machine's clock: the service's may differ."""
 
     def __enter__(self) -> "_View":
         if self._console.is_terminal:
@@ -80,7 +83,7 @@ class _View:
     def show(self, operation: Mapping[str, Any]) -> None:
         steps: Sequence[Step] = operation["steps"]
         if self._console.is_terminal:
-            self._live.update(_drawn(operation, steps), refresh=True)
+            self._live.update(self._drawn(operation, steps), refresh=True)
             return
         for step in steps:
             if step["status"] in _OVER and step["name"] not in self._told:
@@ -91,21 +94,25 @@ class _View:
                 f"{operation['kind']}: {operation['status']} ({_seconds(operation['duration_s'])})"
             )
 
+    def _drawn(self, operation: Mapping[str, Any], steps: Sequence[Step]) -> RenderableType:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(width=2)
+        table.add_column()
+        table.add_column(justify="right")
+        table.add_column(style="dim")
+        for step in steps:
+            table.add_row(
+                _mark(step["status"]), step["name"], _seconds(self._lasts_s(step)), step["message"] or ""
+            )
+        head = f"{operation['kind']}: {operation['status']}  {_seconds(operation['duration_s'])}"
+        return Group(Text(head, style="bold"), table)
 
-def _drawn(operation: Mapping[str, Any], steps: Sequence[Step]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(width=2)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    for step in steps:
-        table.add_row(
-            _mark(step["status"]), step["name"], _seconds(step["duration_s"]), step["message"] or ""
-        )
-    head = Text(
-        f"{operation['kind']}: {operation['status']}  {_seconds(operation['duration_s'])}", style="bold"
-    )
-    return Group(head, table)
+    def _lasts_s(self, step: Step) -> float | None:
+        if step["status"] not in _AT_WORK:
+            duration_s: float | None = step["duration_s"]
+            return duration_s
+        now_s = time.monotonic()
+        return now_s - self._begun_s.setdefault(step["name"], now_s)
 
 
 def _mark(status: str) -> RenderableType:
