@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from tests.simulation.chance import FAULTS, NETWORK_FAULTS, Chance
-from tests.simulation.tenant import Tenant, Weather
+from tests.simulation.tenant import Diligent, Tenant, Weather
 from tests.simulation.watch import Violation
 from tests.simulation.world import World
 
@@ -21,8 +21,10 @@ from muniment.operations.restart_instance import RESTART_INSTANCE
 
 __all__ = ["CRASH_POINTS", "Report", "Summary", "repeat_command", "run_seed", "run_seeds"]
 
-_BUSY_S: Final = 1800.0
+_BUSY_S: Final = 1500.0
 """How long tenants ask and faults happen."""
+_CRASHES: Final = 10
+"""How many crash points a seed visits for certain, if it passes them at all."""
 _CALM_S: Final = 40_000.0
 """How long everything may take to come to its end after that."""
 
@@ -97,9 +99,9 @@ def run_seed(seed: int, prepare: Callable[[World], None] = lambda world: None) -
     world = World(chance)
     prepare(world)
     # Each seed has its share of the crash points to visit, so that some tens of seeds visit all of them.
-    world.crash_at = {CRASH_POINTS[(seed * 7 + n * 11) % len(CRASH_POINTS)] for n in range(8)}
+    world.crash_at = {CRASH_POINTS[(seed * _CRASHES + n) % len(CRASH_POINTS)] for n in range(_CRASHES)}
     until_s = world.now_s() + _BUSY_S
-    world.actors += [Tenant(world, until_s=until_s), Weather(world, until_s=until_s)]
+    world.actors += [kind(world, until_s=until_s) for kind in (Diligent, Tenant, Weather)]
     world.run_until(until_s)
     world.calm()
     world.run_until(world.now_s() + _CALM_S, is_done=lambda: world.next_task_s() is None)
