@@ -25,6 +25,7 @@ __all__ = [
     "has_reflink",
     "read_prepared",
     "statvfs_bytes",
+    "tree_bytes",
     "write_prepared",
 ]
 
@@ -116,7 +117,8 @@ class DirectoryVolume:
         label = self._label()
         if label is None:
             raise OpFailed(Code.PRECONDITION_FAILED, "the volume is not prepared")
-        size, used, available = statvfs_bytes(self.root)
+        size, _, available = statvfs_bytes(self.root)
+        used = tree_bytes(self.root)  # the file system is shared: its own use says nothing about this volume
         return VolumeFacts(
             filesystem="directory",
             uuid=label.filesystem_uuid,
@@ -165,6 +167,19 @@ def statvfs_bytes(path: Path) -> tuple[int, int, int]:
         (stat.f_blocks - stat.f_bfree) * stat.f_frsize,
         stat.f_bavail * stat.f_frsize,
     )
+
+
+def tree_bytes(directory: Path) -> int:
+    """What the files below a directory take up on the disk; those that vanish meanwhile do not count."""
+    total, folders = 0, [directory]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+    return total
 
 
 def has_reflink(directory: Path) -> bool:

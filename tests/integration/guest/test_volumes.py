@@ -46,6 +46,14 @@ class TestDirectory:
         assert (tmp_path / "data" / "table").read_text() == "rows"
         assert (tmp_path / "agent").stat().st_mode & 0o777 == 0o700
 
+    def test_use_is_that_of_the_volume_alone(self, tmp_path: Path) -> None:
+        """What else lies on the same disk is not counted; what is written into the volume is."""
+        volume = DirectoryVolume(tmp_path, engine=None)
+        before = volume.prepare(wanted(uuid4())).used_bytes
+        (tmp_path / "data" / "rows").write_bytes(os.urandom(3_000_000))
+        grown = volume.facts().used_bytes - before
+        assert 3_000_000 <= grown < 3_100_000
+
     def test_directory_with_something_else_is_refused(self, tmp_path: Path) -> None:
         """What is there is somebody's."""
         (tmp_path / "photos").mkdir()
