@@ -13,6 +13,7 @@ BIN = $(VENV)/bin
 # Byte code goes into the environment, so that running leaves no file behind in the checkout.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 export UV_LINK_MODE := copy
+unexport PYTHONDONTWRITEBYTECODE
 export UV_NO_PROGRESS := 1
 export MUNIMENT_AGENT_PYTHON := $(CURDIR)/$(GUEST)/bin/python
 
@@ -33,7 +34,7 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.run: $(UV) requirements/run.txt $(METADATA)
-	$(UV) pip install --quiet --python $(VENV) -r requirements/run.txt $(addprefix -e ,$(PROJECTS))
+	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(VENV) -r requirements/run.txt $(addprefix -e ,$(PROJECTS))
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
@@ -80,7 +81,7 @@ test: $(VENV)/.dev $(GUEST)/.guest ## the everyday tests
 check: $(VENV)/.dev ## format, lint, types, imports
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
-	$(BIN)/mypy $(addprefix -p ,muniment muniment_projections muniment_api muniment_guest muniment_postgresql muniment_cli)
+	$(BIN)/mypy $(addprefix -p ,muniment muniment_projections muniment_api muniment_guest muniment_postgresql muniment_cli docs)
 	$(BIN)/lint-imports
 
 .PHONY: format
@@ -91,6 +92,10 @@ format: $(VENV)/.dev ## put the code into its form
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
+
+.PHONY: docs
+docs: $(VENV)/.run ## make the reference pages anew from the code
+	@$(BIN)/python -m docs.generate
 
 .PHONY: bench
 bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run
