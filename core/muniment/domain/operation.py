@@ -348,7 +348,7 @@ def _step_changes(s: OperationStep, e: StepEvent) -> dict[str, object]:
         case Undone():
             return {"undo": UndoProgress.UNDONE}
         case Blocked():
-            return {"is_blocked": True}
+            return {"is_blocked": True, "error": e.reason}
     raise IllegalHistory(f"{type(e).__name__} does not belong into an operation's stream")
 
 
