@@ -142,10 +142,10 @@ class Agent:
             concluded = concluded or isinstance(said, Outcome)
         self._tend_engine(at_once=concluded)
         self._bound_logs()
-        if self._elapsed() < self._next_contact:
-            self._wait(
-                lambda: self._pause(min(self._wait_s(wait_s_max), self._next_contact - self._elapsed()))
-            )
+        # Looked at once: between two looks the moment may pass, and a pause takes no negative time.
+        left_s = self._next_contact - self._elapsed()
+        if left_s > 0:
+            self._wait(lambda: self._pause(min(self._wait_s(wait_s_max), left_s)))
             return
         self._talk(wait_s_max)
 

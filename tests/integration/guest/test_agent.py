@@ -3,7 +3,9 @@
 import os
 import signal
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import msgspec
@@ -11,10 +13,13 @@ import pytest
 from tests.agent_bench import AgentBench
 from tests.guest_server import TOY_JOB, short_directory, toy_driver, toy_layout, without_engine
 
+from muniment.bus.transports.memory import MemoryNetwork
+from muniment.clock import SystemClock
 from muniment.contract import ops
 from muniment.contract.errors import Code
 from muniment.contract.messages import Beat, HealthState, JobState, Outcome, Progress
 from muniment.contract.ops import OPS
+from muniment_guest.agent import Agent
 from muniment_guest.identity import IdentityFiles
 from muniment_guest.machine import ENGINE_MARK
 from muniment_guest.processes import ProcessId, is_alive, wait_until
@@ -256,6 +261,28 @@ def test_unreachable_control_plane_does_not_stop_the_engine(running: AgentBench)
     running.network.heal(instance_id)
     running.console.said.clear()
     running.until(lambda: health_of(running) is HealthState.HEALTHY)
+
+
+def test_clock_that_goes_on_between_two_looks_takes_no_time_back() -> None:
+    """Out of reach, the moment of the next contact may pass while the pause before it is being reckoned."""
+    looks, pauses = count(step=0.1), list[float]()
+    with short_directory() as home, without_engine(layout := toy_layout(home)):
+        network = MemoryNetwork(SystemClock(), Random(1))
+        network.cut(layout.config.instance_id)
+        agent = Agent(
+            layout,
+            toy_driver(),
+            network.guest(layout.config.instance_id),
+            SystemClock(),
+            elapsed=lambda: next(looks),
+            pause=pauses.append,
+        )
+        for _ in range(200):
+            agent.step()
+        agent.close()
+
+    assert pauses
+    assert min(pauses) >= 0.0
 
 
 def test_volume_tells_that_its_size_is_advisory(running: AgentBench) -> None:
