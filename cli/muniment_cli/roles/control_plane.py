@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -17,7 +16,6 @@ from muniment.dispatch.mail import TableMail
 from muniment.dispatch.relay import Relay
 from muniment.domain.datastore import SYSTEM_PROJECT
 from muniment.domain.event import About
-from muniment.domain.guest import SILENT_S
 from muniment.fault import Fault
 from muniment.operations.catalogue import CATALOGUE
 from muniment.operations.performing import Performer
@@ -79,7 +77,6 @@ class ControlPlane:
             self._loop("upkeep", self._tidy_up, is_woken=False),
         ]
         self.api = self._made_api(arrivals)
-        self._started_s = time.monotonic()
 
     def start(self) -> None:
         """Register what the drivers bring, free what a killed process held, bring the read models up to date, and set every
@@ -91,7 +88,6 @@ class ControlPlane:
         register_datastores(ledger, self._installation.drivers)
         ledger.save([], About(project_id=SYSTEM_PROJECT, actor="up"), writes=[EndLeases()])
         self._projector.catch_up()  # so that the first reader after a crash sees what the log says
-        self._started_s = time.monotonic()
         for loop in self.loops:
             loop.start()
 
@@ -178,9 +174,7 @@ class ControlPlane:
         return max(0.0, min(_LOOK_S, due_s - seconds(self._installation.clock.now())))
 
     def _watch_guests(self) -> float:
-        # Nobody could be heard while we did not run: silence counts from our start.
-        if time.monotonic() - self._started_s > SILENT_S:
-            self._liveness.run_once()
+        self._liveness.run_once()
         return _LIVENESS_S
 
     def _tidy_up(self) -> float:
