@@ -213,8 +213,9 @@ class Watch:
                     users.add(event.name)
                 case UserDropped():
                     users.discard(event.name)
+        # A reset leaves what it ended unsettled on purpose, as does an end without an answer.
         unknown = any(
-            outcome is End.FAILED_UNKNOWN and self._is_of(operation_id, instance_id)
+            outcome in (End.FAILED_UNKNOWN, End.RESET) and self._is_of(operation_id, instance_id)
             for operation_id, outcome in self.ended.items()
         )
         if not unknown and (databases, users) != (server.data.databases, server.data.users):
