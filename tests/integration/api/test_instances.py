@@ -40,8 +40,10 @@ def test_instance_becomes_active_and_reachable(live_world: RestWorld, instance: 
     """Once its operation succeeded an instance is ACTIVE and HEALTHY, with its address."""
     shown = live_world.call("GET", f"/instances/{instance}").json()["instance"]
     assert (shown["status"], shown["operating_status"]) == ("ACTIVE", "HEALTHY")
-    assert shown["ip"] == ["10.0.0.1"]
-    assert shown["addresses"] == [{"address": "10.0.0.1", "type": "private", "network": "net-1"}]
+    state = live_world.ledger.load(INSTANCE, UUID(instance))
+    assert state is not None
+    assert shown["ip"] == [state.address]
+    assert shown["addresses"] == [{"address": state.address, "type": "private", "network": "net-1"}]
 
 
 def test_links_lead_to_the_instance(live_world: RestWorld, instance: str) -> None:

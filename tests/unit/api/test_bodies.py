@@ -33,7 +33,11 @@ CASES: list[tuple[Any, list[object], list[object]]] = [
     (AccountName, ["app", "a" * 1024], ["", "%%", "a" * 1025, "a\tb", "a\n"]),
     (SizeGiB, [1, "7", 7.0, 2**31 - 1], [0, -1, True, 2**31, "x", "7.5", 1.5, "9" * 40, None]),
     (Bit, [True, False, 0, 1, "true", "0"], [2, "yes please", None, []]),
-    (HostPattern, ["%", "10.20.%", "%.example.org", "a-b(c)"], ["", "%%%", "a b", "a\n", "a/b", "%a%b", "a" * 256]),
+    (
+        HostPattern,
+        ["%", "10.20.%", "%.example.org", "a-b(c)"],
+        ["", "%%%", "a b", "a\n", "a/b", "%a%b", "a" * 256],
+    ),
     (FlavorRef, ["2", 2, "http://x/v1.0/p/flavors/2"], [-1, True, "", None, 2**63]),
     (
         Cidr,
