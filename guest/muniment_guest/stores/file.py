@@ -68,14 +68,14 @@ class FileStore:
             yield from sorted(os.listdir(self._home)) if self._home.is_dir() else ()
 
     def delete(self, name: str) -> None:
-        """See `ObjectStore`."""
+        """See `ObjectStore`; drafts, which a write leaves that was killed, can be deleted too."""
         with self._faults(f"deleting {name}"):
-            self._path(name).unlink(missing_ok=True)
+            self._path(name.removesuffix(_DRAFT)).with_name(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """See `ObjectStore`; other files in the directory stay, and with them the directory."""
         for name in list(self.names()):
-            if _NAME.fullmatch(name):
+            if _NAME.fullmatch(name.removesuffix(_DRAFT)):
                 self.delete(name)
         with suppress(OSError):
             self._home.rmdir()

@@ -82,3 +82,14 @@ def test_free_space_is_known_before_the_first_write(tmp_path: Path) -> None:
     free = open_at(tmp_path / "b", ManualClock()).free_bytes()
     assert free is not None
     assert free > 0
+
+
+def test_what_a_killed_write_left_is_cleared(tmp_path: Path) -> None:
+    """A job that was killed leaves a draft; the next try begins in an empty place and may use the same names."""
+    store = open_at(tmp_path / "b", ManualClock())
+    put(store, "first")
+    (tmp_path / "b" / "segment-000000.draft").write_bytes(b"half of it")
+    assert list(store.names()) == ["first", "segment-000000.draft"]
+    store.clear()
+    assert not (tmp_path / "b").exists()
+    put(store, "segment-000000")
