@@ -75,7 +75,7 @@ demo: install $(VENV)/.flights ## from nothing to a restored database, through t
 
 .PHONY: test
 test: $(VENV)/.dev $(GUEST)/.guest ## the everyday tests
-	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not exhaustive" $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, imports
@@ -88,6 +88,10 @@ check: $(VENV)/.dev ## format, lint, types, imports
 format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
+
+.PHONY: kit
+kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
+	@$(BIN)/python -m pytest -n 0 -p muniment.contract.kit --driver postgresql --client tests.postgresql_client:PostgresqlClient core/muniment/contract/kit/rules
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1

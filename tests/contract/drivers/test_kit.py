@@ -42,10 +42,15 @@ def _run(driver: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         pytest.param(("control.py", "capabilities.py", "core.py"), id="core"),
         pytest.param(("databases.py",), id="databases"),
         pytest.param(("users.py", "superuser.py"), id="users"),
-        pytest.param(("backups.py",), id="backups"),
-        pytest.param(("protocol.py", "-k", "power_cut"), id="power-cut"),
-        pytest.param(("protocol.py", "-k", "agent_killed"), id="agent-killed"),
-        pytest.param(("protocol.py", "-k", "not power_cut and not agent_killed"), id="protocol"),
+        pytest.param(("protocol.py", "-k", "db.create"), id="protocol-of-one-op"),
+        pytest.param(("backups.py",), id="backups", marks=pytest.mark.exhaustive),
+        pytest.param(("protocol.py", "-k", "power_cut"), id="power-cut", marks=pytest.mark.exhaustive),
+        pytest.param(("protocol.py", "-k", "agent_killed"), id="agent-killed", marks=pytest.mark.exhaustive),
+        pytest.param(
+            ("protocol.py", "-k", "not power_cut and not agent_killed"),
+            id="protocol",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_postgresql(arguments: tuple[str, ...]) -> None:
