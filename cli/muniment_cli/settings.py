@@ -25,10 +25,14 @@ class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where we listen: for tenants, and for the agents of this machine."""
 
     api: HostPort = "127.0.0.1:8779"
+    """Host and port of the REST API. `muniment up --api` writes it here."""
     gateway: HostPort = "127.0.0.1:8778"
+    """Host and port that the agents of this machine talk to; a first start draws a free port. They learn of another one
+    from a file."""
     certificate: Absolute | None = None
     """A PEM file; with it and `private_key` the API speaks TLS."""
     private_key: Absolute | None = None
+    """The PEM file with the key of `certificate`."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.private_key is None):
@@ -39,12 +43,14 @@ class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where backups lie; by default below the data directory. Another disk is wiser."""
 
     directory: Absolute | None = None
+    """An existing directory; `muniment up --backups` writes it here at a first start. None: `backups` in the data directory."""
 
 
 class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What agents run on: the interpreter of an environment that holds the guest's packages."""
 
     python: Absolute | None = None
+    """None: that of `.venv-guest` beside the environment of this program."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

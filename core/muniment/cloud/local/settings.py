@@ -13,9 +13,13 @@ class FlavorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One size of server. The memory is what the engine is configured for; nothing enforces it here."""
 
     id: Name
+    """What requests name; it never changes its meaning."""
     name: Name
+    """What people read."""
     ram_mib: Annotated[int, msgspec.Meta(ge=128, le=4_194_304)]
+    """Memory in MiB."""
     vcpus: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+    """Processors; shown, not enforced."""
 
 
 _FLAVORS = (
@@ -30,10 +34,12 @@ class LocalCloudSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """What this machine gives to instances."""
 
     flavors: Annotated[tuple[FlavorSettings, ...], msgspec.Meta(min_length=1, max_length=100)] = _FLAVORS
+    """The sizes on offer, as `[[local.flavors]]`; they replace the default ones."""
     engine_uid_first: Annotated[int, msgspec.Meta(ge=1000, le=4_000_000_000)] = 60_706
     """Engines run as users of their own where we are root, from this number on. The default range is one that Debian and
     systemd leave unassigned."""
     engine_uid_last: Annotated[int, msgspec.Meta(ge=1000, le=4_000_000_000)] = 61_183
+    """To this number, itself included: one database takes one."""
     free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """No volume is made when less than this is free on the disk that holds the volumes."""
 
