@@ -23,6 +23,7 @@ GUEST_SOURCES := $(shell find core guest drivers -name '*.py')
 
 SEEDS ?= 200
 START ?= 1
+ONLY ?=
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -100,6 +101,10 @@ sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1
 .PHONY: docs
 docs: $(VENV)/.run ## make the reference pages anew from the code
 	@$(BIN)/python -m docs.generate
+
+.PHONY: kills
+kills: $(VENV)/.dev $(GUEST)/.guest ## kill -9 at every step of every operation, for real: make kills ONLY=backup
+	@$(BIN)/python -m tests.kills --only "$(ONLY)"
 
 .PHONY: bench
 bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run
