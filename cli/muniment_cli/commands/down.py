@@ -124,7 +124,7 @@ def _purge(directory: DataDirectory, cloud: LocalCloud) -> None:
         _remove(run)
         directory.version_file.unlink(missing_ok=True)
         directory.lock_file.unlink(missing_ok=True)
-        directory.root.rmdir()
+        _remove_root(directory.root)
     except OSError as error:
         raise Failure(f"{error.filename} cannot be removed: {error.strerror}") from error
     with contextlib.suppress(OSError):  # another installation has its own directory beside
@@ -161,6 +161,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _remove_root(root: Path) -> None:
+    """Remove the empty data directory; where it is a link to another place, both."""
+    place = root.resolve()
+    if root.is_symlink():
+        root.unlink()
+    place.rmdir()
 
 
 def _databases(count: int) -> str:
