@@ -59,11 +59,10 @@ class SimulatedServer:
         """When the agent has something to do."""
         if self.is_gone or self._world.agents_are_mute:
             return None
-        due = [self._next_s, self._jobs.next_due_s()]
-        if self._link is not None:
-            due.append(self._world.network_due_s(self.instance_id))
-            return min(at for at in due if at is not None)
-        return self._next_s
+        if self._link is None or not self._link.is_enrolled:
+            return self._next_s
+        due = [self._next_s, self._jobs.next_due_s(), self._world.network_due_s(self.instance_id)]
+        return min(at for at in due if at is not None)
 
     def run(self) -> None:
         """One round of the agent's loop, or its start."""
