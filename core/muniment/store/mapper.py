@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
+import muniment.domain.streams  # noqa: F401 - for its topics, by which stored events are read
 from muniment.domain.event import ERASED, Event, topics, upcast
 from muniment.fault import Fault
 from muniment.secrets.personal import ProjectKeys
