@@ -9,7 +9,7 @@ from docs.generator.markdown import GENERATED, code, paragraph, table
 from docs.generator.source import field_docs
 from docs.generator.types import default_of, structs_in, structs_section, words
 
-import muniment.domain.streams  # noqa: F401 - for its topics
+import muniment.domain.streams  # for its topics
 from muniment.domain.event import ERASED, Event, is_personal, topics
 
 __all__ = ["events_page"]
