@@ -82,6 +82,14 @@ class LedgerWatch:
         found = self._states(operation_id, _COMPLETED)
         return msgspec.json.decode(found[0], type=_Ended).outcome if found else None
 
+    def failures(self, after: int) -> list[str]:
+        """Operations that ended otherwise than well after a position."""
+        rows = self._rows(
+            "SELECT originator_id, state FROM events WHERE position > ? AND topic = ?", after, _COMPLETED
+        )
+        ends = [(stream, msgspec.json.decode(state, type=_Ended).outcome) for stream, state in rows]
+        return [f"operation {stream} {outcome}" for stream, outcome in ends if outcome != "succeeded"]
+
     def running(self) -> set[str]:
         """Operations that began and have not ended."""
         rows = self._rows(

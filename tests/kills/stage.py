@@ -59,7 +59,11 @@ class Stage:
 
     def do(self, method: str, path: str, body: Any = None) -> None:
         """A request, and whatever it starts, to its end; asked again while the guest has no time."""
+        position = self.watch.head()
         eventually(lambda: self._accepted(method, path, body), f"{method} {path} is accepted")
+        eventually(lambda: not self.watch.running(), "every operation ends", _END_S)
+        failed = self.watch.failures(position)
+        assert not failed, f"{method} {path}: {failed}"
         self.wait_quiet()
 
     def _accepted(self, method: str, path: str, body: Any) -> bool:

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 @pytest.mark.parametrize(
     ("name", "step", "victim"),
     [
-        ("create a backup", "upload", Victim.WORKING_AGENT),
+        ("create users", "create_user_1", Victim.WORKING_AGENT),
         ("create databases", "create_database_2", Victim.UP),
         ("restart", "restart_server", Victim.AGENT),
     ],
