@@ -1,4 +1,4 @@
-"""What the guest says of itself unasked: in full when something changed and now and then, else that it lives."""
+"""What the guest says of itself unasked: in full when something changed and now and then, else that it lives and how."""
 
 from collections.abc import Callable
 from typing import Final
@@ -78,7 +78,8 @@ class Pulse:
         if is_full:
             self._next_full = now + _FULL_S
             return make()
-        return msgspec.structs.replace(make(), health=None, volume=None, rejected={})
+        # Health is in every beat: the control plane passes over changes that come too fast, and counts the silent as lost.
+        return msgspec.structs.replace(make(), volume=None, rejected={})
 
     def due_in_s(self) -> float:
         """How long until the next beat, in seconds."""

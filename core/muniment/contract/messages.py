@@ -112,7 +112,7 @@ class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
-    """A guest's sign of life: in full on a change and now and then, at most every 30 s otherwise."""
+    """A guest's sign of life: in full on a change and now and then; every 30 s otherwise, with its health."""
 
     agent_version: str
     driver: str = ""

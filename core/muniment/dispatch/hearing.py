@@ -12,13 +12,14 @@ import structlog
 
 from muniment.bus.envelope import Message
 from muniment.bus.sealing import PUBLIC_KEY_BYTES
+from muniment.clock import moment
 from muniment.contract.messages import Ack, Beat, FromGuest, Outcome, Progress, Verdict
 from muniment.dispatch.command_ids import find_row
 from muniment.dispatch.guest_keys import GuestKeys
 from muniment.dispatch.replies import put_reply
 from muniment.dispatch.signals import SignalKind, answer_signal, report_signal
 from muniment.domain.event import Event
-from muniment.domain.guest import health_reported
+from muniment.domain.guest import health_beaten
 from muniment.domain.instance import INSTANCE, Instance
 from muniment.secrets.vault import Vault
 from muniment.store.reader import Reader
@@ -58,7 +59,7 @@ class Hearing:
             case Progress():
                 self._progress(effect, reader, message.instance_id, said.command_id, now_s)
             case Beat():
-                self._beat(effect, reader, message, said)
+                self._beat(effect, reader, message, said, now_s)
         return effect
 
     def _outcome(self, effect: Effect, reader: Reader, message: Message, said: Outcome, now_s: float) -> None:
@@ -101,7 +102,7 @@ class Hearing:
         if waiting is not None and waiting.command_id == command_id:
             effect.writes.append(Heard(command_id, now_s))
 
-    def _beat(self, effect: Effect, reader: Reader, message: Message, said: Beat) -> None:
+    def _beat(self, effect: Effect, reader: Reader, message: Message, said: Beat, now_s: float) -> None:
         if said.rejected:
             log.warning(
                 "guest refuses messages", instance_id=str(message.instance_id), rejected=said.rejected
@@ -113,7 +114,7 @@ class Hearing:
         if said.health is not None:
             instance = reader.load(INSTANCE, message.instance_id)
             if instance is not None:
-                self._health(effect, instance, said)
+                self._health(effect, instance, said, now_s)
 
     def _shown(self, reader: Reader, message: Message, public_key: bytes) -> Sequence[Write]:
         """Keep a guest's new public key; it makes one at each start."""
@@ -121,9 +122,9 @@ class Hearing:
             return ()
         return [self._keys.show(message.instance_id, message.epoch, public_key)]
 
-    def _health(self, effect: Effect, instance: Instance, said: Beat) -> None:
+    def _health(self, effect: Effect, instance: Instance, said: Beat, now_s: float) -> None:
         assert said.health is not None
         effect.project_id = instance.project_id
-        effect.events += health_reported(instance, said.health.state, said.health.detail)
+        effect.events += health_beaten(instance, said.health.state, said.health.detail, moment(now_s))
         if effect.events:
             effect.writes += [Poke(occupant.operation_id) for occupant in instance.occupants]

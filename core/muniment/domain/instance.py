@@ -1,8 +1,8 @@
 """An instance: a database server of a tenant, from the request to the last resource that is confirmed gone."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import msgspec
@@ -26,11 +26,14 @@ from muniment.domain.resources import (
 __all__ = [
     "INSTANCE", "Access", "DatabaseCreated", "DatabaseDropped", "DeletionBlocked", "DeletionRequested",
     "EngineInstalled", "EpochRaised", "Fault", "FlavorFacts", "GrantPut", "GrantRemoved", "GuestEnrolled",
-    "HealthChanged", "Instance", "InstanceBecameActive", "InstanceDeleted", "InstanceFailed",
+    "HEALTH_PACE", "HealthChanged", "Instance", "InstanceBecameActive", "InstanceDeleted", "InstanceFailed",
     "InstanceRenamed", "InstanceRequested", "InstanceReset", "Lifecycle", "OperationFaulted",
     "SuperuserDisabled", "SuperuserEnabled", "UserAltered", "UserCreated", "UserDropped", "VersionFacts",
     "VolumePrepared", "check_actionable", "check_databases_reachable", "next_version", "rename",
 ]  # fmt: skip
+
+HEALTH_PACE: Final = timedelta(seconds=30)
+"""How often a guest's health may change for long: once a beat."""
 
 
 class FlavorFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -299,6 +302,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     superuser_enabled: bool = False
     health: str = "unknown"
     health_changed_at: datetime | None = None
+    health_paced_to: datetime | None = None
+    """Moves ahead of the present by `HEALTH_PACE` with each change of health: the further it is ahead, the more there were."""
     fault: Fault | None = None
 
     def held(self, role: Role) -> str | None:
@@ -352,6 +357,13 @@ def _resource_of(s: Instance, e: ResourceExpected | ResourceHeld | ResourceAbsen
     assert_never(e)
 
 
+def _paced(before: datetime | None, at: datetime | None) -> datetime | None:
+    """Where a change at that moment moves `health_paced_to`; an event that is not saved yet has no moment."""
+    if at is None:
+        return before
+    return (at if before is None else max(before, at)) + HEALTH_PACE
+
+
 def _changes(s: Instance, e: Event) -> dict[str, object]:  # one case an event is the clear form
     match e:
         case InstanceRenamed():
@@ -373,7 +385,11 @@ def _changes(s: Instance, e: Event) -> dict[str, object]:  # one case an event i
         case EngineInstalled():
             return {"server_version": e.server_version, "image_digest": e.image_digest}
         case HealthChanged():
-            return {"health": e.state, "health_changed_at": e.at}
+            return {
+                "health": e.state,
+                "health_changed_at": e.at,
+                "health_paced_to": _paced(s.health_paced_to, e.at),
+            }
         case InstanceBecameActive():
             return {"lifecycle": Lifecycle.ACTIVE}
         case InstanceFailed():

@@ -22,7 +22,8 @@ from muniment.contract.messages import (
 from muniment.dispatch.command_ids import command_id_of
 from muniment.dispatch.replies import open_reply
 from muniment.dispatch.signals import SignalKind
-from muniment.domain.instance import HealthChanged
+from muniment.domain.guest import HEALTH_BURST
+from muniment.domain.instance import HEALTH_PACE, HealthChanged
 from muniment.store.chain import BrokenChain
 from muniment.store.writes import CloseCommand
 
@@ -224,6 +225,22 @@ def test_change_of_health(world: World) -> None:
     changes = [e for e in world.ledger.history(guest.instance_id) if isinstance(e, HealthChanged)]
     assert [change.state for change in changes] == ["starting", "healthy", "crashed"]
     assert {(change.project_id, change.actor) for change in changes} == {("project-1", "conductor")}
+
+
+def test_flickering_health(world: World) -> None:
+    """A guest that says another health every second makes an event a beat at most, and its next calm beat is believed."""
+    guest, _ = world.enrolled()
+    for number in range(300):
+        guest.say(healthy(HealthState.CRASHED if number % 2 else HealthState.HEALTHY))
+        world.conductor.run_once()
+        world.clock.advance(1)
+    changes = [e for e in world.ledger.history(guest.instance_id) if isinstance(e, HealthChanged)]
+    assert HEALTH_BURST <= len(changes) <= HEALTH_BURST + 300 / HEALTH_PACE.total_seconds()
+    last = HealthState.HEALTHY if world.instance(guest).health == "crashed" else HealthState.CRASHED
+    world.clock.advance(HEALTH_PACE.total_seconds())
+    guest.say(healthy(last))
+    world.conductor.run_once()
+    assert world.instance(guest).health == last
 
 
 def test_not_understood(world: World) -> None:

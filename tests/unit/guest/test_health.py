@@ -1,6 +1,6 @@
 """What a guest says of itself unasked: when, how much, and what counts as news."""
 
-from muniment.contract.messages import Beat, Health, HealthState
+from muniment.contract.messages import Beat, Health, HealthState, VolumeFacts
 from muniment_guest.health import HealthWatch, Pulse
 
 
@@ -70,21 +70,45 @@ def test_engine_that_is_down_is_stopped_starting_or_crashed() -> None:
 
 
 def full() -> Beat:
-    return Beat(agent_version="1", health=Health(state=HealthState.HEALTHY), public_key=b"k" * 32)
+    return Beat(
+        agent_version="1",
+        health=Health(state=HealthState.HEALTHY),
+        volume=VolumeFacts(
+            filesystem="directory",
+            uuid=None,
+            size_bytes=2,
+            used_bytes=1,
+            available_bytes=1,
+            reflink=False,
+            enforced=False,
+        ),
+        public_key=b"k" * 32,
+    )
 
 
 def test_beats_are_thirty_seconds_apart_and_full_every_ten_minutes() -> None:
-    """In between they say only that the guest lives, and its key."""
+    """In between they say only that the guest lives, how it is, and its key."""
     time = Time()
     pulse = Pulse(elapsed=time)
     beats = []
     for _ in range(1201):
         if (beat := pulse.beat(full, changed=False)) is not None:
-            beats.append((time.now - 100.0, beat.health is not None, beat.public_key))
+            beats.append((time.now - 100.0, beat.volume is not None, beat.public_key))
         time.now += 1
     assert [at for at, _, _ in beats] == [30.0 * n for n in range(41)]
     assert [at for at, is_full, _ in beats if is_full] == [0.0, 600.0, 1200.0]
     assert {key for _, _, key in beats} == {b"k" * 32}
+
+
+def test_every_beat_tells_the_health() -> None:
+    """So a change that the control plane passed over, and the return of one who counted as lost, is known a beat later."""
+    time = Time()
+    pulse = Pulse(elapsed=time)
+    for _ in range(4):
+        beat = pulse.beat(full, changed=False)
+        assert beat is not None
+        assert beat.health == full().health
+        time.now += 30
 
 
 def test_change_is_said_at_once_and_in_full() -> None:
