@@ -12,14 +12,14 @@ from muniment_projections.row import Row, RowTable, View, microseconds
 
 __all__ = ["TABLE", "BackupProjection", "Backups"]
 
-TABLE = RowTable(name="backups", views=(View.DETAIL,), facets=("instance_id", "datastore"))
+TABLE = RowTable(name="backups", views=(View.DETAIL, View.ADMIN_DETAIL), facets=("instance_id", "datastore"))
 
 
 class BackupProjection(Projection[Backup]):
     """One row for each backup that is not deleted, also after its instance is."""
 
     KIND = "backup"
-    FORM = 1
+    FORM = 2
     TABLES = (TABLE,)
     BIRTHS = (BackupRequested,)
     aggregate = BACKUP
@@ -36,7 +36,10 @@ class BackupProjection(Projection[Backup]):
                 project_id=state.project_id,
                 created_us=microseconds(state.created_at),
                 facets={"instance_id": str(state.instance_id), "datastore": state.datastore.datastore},
-                documents={View.DETAIL: encode(_document(state))},
+                documents={
+                    View.DETAIL: encode(_document(state)),
+                    View.ADMIN_DETAIL: encode(_document(state) | _admin_members(state)),
+                },
             ),
         )
 
@@ -63,7 +66,8 @@ def _document(s: Backup) -> dict[str, object]:
         "id": s.id,
         "name": s.name,
         "description": s.description,
-        "locationRef": None if done is None else done.location,
+        # Where it really lies is the operator's business: a path of the server.
+        "locationRef": None if done is None else f"file:{s.id}",
         "instance_id": s.instance_id,
         "created": timestamp(s.created_at),
         "updated": timestamp(s.updated_at),
@@ -77,3 +81,7 @@ def _document(s: Backup) -> dict[str, object]:
             "version_id": s.datastore.version_id,
         },
     }
+
+
+def _admin_members(s: Backup) -> dict[str, object]:
+    return {"locationRef": None if s.completed is None else s.completed.location}

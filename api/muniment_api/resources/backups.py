@@ -16,14 +16,13 @@ from muniment_api.bodies import Bit, Name, Uuid
 from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.paging import listing, page_of
-from muniment_api.reads import as_id, document_of, recorded_document
+from muniment_api.reads import as_id, document_of, recorded_document, view_for
 from muniment_api.resources.datastores import datastore_named
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import about_owner, backup_begins, backup_deletion_begins
 from muniment_api.subjects import backup_of, find_backup, find_instance, instance_of
 from muniment_projections.backups import BackupProjection
-from muniment_projections.row import View
 
 __all__ = ["ROUTES"]
 
@@ -82,7 +81,12 @@ def show(call: Call) -> Response:
     """One backup."""
     project_id = None if call.caller.is_admin else call.caller.project_id
     document = document_of(
-        call, call.services.backups, "backup", call.path("backup_id"), project_id=project_id, view=View.DETAIL
+        call,
+        call.services.backups,
+        "backup",
+        call.path("backup_id"),
+        project_id=project_id,
+        view=view_for(call),
     )
     return JsonResponse({"backup": call.filled(document)})
 
@@ -122,7 +126,7 @@ def create(call: Call) -> Response:
         return backup_begins(call, reader, instance, requested)
 
     saved = call.services.commands.commit(about_owner(call, owner), decide)
-    document = recorded_document(_PROJECTION, saved, backup_id, View.DETAIL)
+    document = recorded_document(_PROJECTION, saved, backup_id, view_for(call))
     return JsonResponse({"backup": call.filled(document)}, 202)
 
 
@@ -144,7 +148,7 @@ def delete(call: Call) -> Response:
 def _page(call: Call, project_id: str | None, facets: dict[str, str]) -> Response:
     page = page_of(call.query, size=call.settings.page_sizes.backups, size_max=1000)
     found = call.services.backups.page(
-        project_id=project_id, view=View.DETAIL, limit=page.limit, marker=page.marker, facets=facets
+        project_id=project_id, view=view_for(call), limit=page.limit, marker=page.marker, facets=facets
     )
     return listing(call, "backups", call.filled_list(found.documents), found.next_marker)
 

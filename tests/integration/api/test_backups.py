@@ -37,6 +37,7 @@ def test_backup_is_accepted_with_its_view(live_world: RestWorld, instance: str) 
     shown = live_world.call("GET", f"/backups/{begun['id']}").json()["backup"]
     assert (shown["status"], shown["size"], shown["project_id"]) == ("COMPLETED", 1.5, RED.id)
     assert (shown["description"], shown["parent_id"]) == ("before the change", None)
+    assert shown["locationRef"] == f"file:{begun['id']}"
     with live_world.ledger.reading() as reader:
         assert reader.counted(RED.id)["backups"] == {"in_use": 1, "reserved": 0}
 

@@ -22,7 +22,7 @@ def test_a_complete_backup() -> None:
         "id": str(ID),
         "name": "nightly",
         "description": None,
-        "locationRef": "file:store/1",
+        "locationRef": f"file:{ID}",
         "instance_id": str(INSTANCE),
         "created": "2026-01-01T00:00:01",
         "updated": "2026-01-01T00:00:03",
@@ -32,6 +32,18 @@ def test_a_complete_backup() -> None:
         "project_id": PROJECT,
         "datastore": {"type": "postgresql", "version": "18", "version_id": str(VERSION.version_id)},
     }
+
+
+def test_only_administrators_see_where_a_backup_lies() -> None:
+    """For its owner, the reference holds no more than the backup's id."""
+    _, read_model = projected(*([event] for event in backup_history(ID, INSTANCE)[:3]))
+    backups = Backups(read_model)
+
+    owner = shown(backups.get(ID, project_id=PROJECT, view=View.DETAIL))
+    administrator = shown(backups.get(ID, project_id=None, view=View.ADMIN_DETAIL))
+
+    assert (owner["locationRef"], administrator["locationRef"]) == (f"file:{ID}", "file:store/1")
+    assert administrator == owner | {"locationRef": "file:store/1"}
 
 
 def test_a_backup_through_its_life() -> None:
