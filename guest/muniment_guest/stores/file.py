@@ -15,8 +15,8 @@ from muniment_guest.files import sync_directory
 
 __all__ = ["FileStore"]
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _DRAFT: Final = ".draft"
+_NAME: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,99}}(?<!{re.escape(_DRAFT)})")
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -92,7 +92,7 @@ class FileStore:
             sync_directory(self._home.parent)
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name) or name.endswith(_DRAFT):
+        if not _NAME.fullmatch(name):
             raise OpFailed(Code.INVALID_ARGUMENT, f"{name!r} is no name of an object")
         return self._home / name
 

@@ -1,5 +1,6 @@
 """What every store of backups must do: a directory, and the stand-in of the tests."""
 
+import os
 from pathlib import Path
 from typing import IO
 
@@ -77,6 +78,27 @@ def test_clear_removes_all(store: ObjectStore) -> None:
     put(store, "y", b"2")
     store.clear()
     assert list(store.names()) == []
+
+
+def test_killed_write_stands_in_nobodys_way(store: ObjectStore) -> None:
+    """What is left where no code ran any more goes with a clear, and the same name can be written and read."""
+    put(store, "segment-1", b"whole")
+    kill_while_writing(store, "segment-2")
+    store.clear()
+    assert list(store.names()) == []
+    put(store, "segment-2", b"again")
+    assert (list(store.names()), get(store, "segment-2")) == (["segment-2"], b"again")
+
+
+def kill_while_writing(store: ObjectStore, name: str) -> None:
+    """Write in a process that is gone in the middle, as by SIGKILL or a power cut."""
+    child = os.fork()
+    if child == 0:
+        with store.write(name) as file:
+            file.write(b"half")
+            file.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
 
 
 def fail_after(file: IO[bytes]) -> None:

@@ -174,9 +174,10 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_second_try_replaces_what_the_first_left(world: World) -> None:
-    """Objects of an interrupted try under the same id do not survive in the new backup."""
+    """Objects of a killed try under the same id, whole or half written, do not survive in the new backup."""
     world.store.mkdir()
     (world.store / "segment-000099").write_bytes(b"left")
+    (world.store / "segment-000000.draft").write_bytes(b"half")
     manifest = world.backup()
     assert sorted(path.name for path in world.store.iterdir()) == [MANIFEST_NAME, "segment-000000"]
     world.restore(manifest)

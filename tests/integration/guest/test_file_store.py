@@ -93,3 +93,14 @@ def test_what_a_killed_write_left_is_cleared(tmp_path: Path) -> None:
     store.clear()
     assert not (tmp_path / "b").exists()
     put(store, "segment-000000")
+
+
+def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
+    """What no write of ours can have left stays, and does not keep a place from being cleared of what is ours."""
+    store = open_at(tmp_path / "b", ManualClock())
+    put(store, "first")
+    foreign = [".hidden", "README", "x.draft.draft"]
+    for name in foreign:
+        (tmp_path / "b" / name).touch()
+    store.clear()
+    assert list(store.names()) == foreign
