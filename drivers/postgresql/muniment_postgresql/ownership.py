@@ -9,6 +9,9 @@ it falls to the group. What the superuser makes is the superuser's, who has to s
 Databases are closed to accounts without a grant.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from psycopg import sql
 
 from muniment.contract.errors import Code, OpFailed
@@ -48,7 +51,7 @@ def ensure_group(connection: Session, database: str) -> str:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (group,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
     names = {"database": sql.Identifier(database), "group": sql.Identifier(group)}
-    connection.execute(sql.SQL("ALTER DATABASE {database} OWNER TO {group}").format(**names))
+    _hand_over(connection, database, group)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {database} FROM PUBLIC").format(**names))
     return group
 
@@ -68,24 +71,31 @@ def share(connection: Session, database: str, role: str) -> None:
 
 
 def unshare(host: Host, database: str, role: str) -> None:
-    """Take a role's access to a database away; what it made there outside of the group falls to the group."""
+    """Take a role's access to a database away; what it made there outside of the group falls to the group.
+
+    What it owns and may do elsewhere stays as it is, also a database that it owns by SQL.
+    """
     with session(host) as connection:
-        group = group_of(connection, database)
-        names = {
-            "database": sql.Identifier(database),
-            "group": sql.Identifier(group),
-            "role": sql.Identifier(role),
-        }
-        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (group,)).fetchone()
         with connection.transaction():
+            # First of all: a role that owns the database by SQL would give the group what is left after the REVOKE.
+            group = ensure_group(connection, database)
+            names = {
+                "database": sql.Identifier(database),
+                "group": sql.Identifier(group),
+                "role": sql.Identifier(role),
+            }
             connection.execute(sql.SQL("ALTER ROLE {role} IN DATABASE {database} RESET role").format(**names))
             # What was granted by SQL to the role itself goes as well.
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {database} FROM {role}").format(**names))
-            if known is not None:
-                connection.execute(sql.SQL("REVOKE {group} FROM {role}").format(**names))
+            connection.execute(sql.SQL("REVOKE {group} FROM {role}").format(**names))
         # A session that had begun as the group would stay it.
         end_sessions(connection, role, database)
-    _give_up(host, database, role)
+    with (
+        session(host, database) as connection,
+        connection.transaction(),
+        _other_databases_kept(connection, database, role),
+    ):
+        _reassign(connection, role, group)
 
 
 def end_sessions(connection: Session, role: str, database: str | None = None) -> None:
@@ -145,6 +155,44 @@ def _reassign(connection: Session, role: str, heir: str) -> None:
     connection.execute(sql.SQL("REASSIGN OWNED BY {role} TO {heir}").format(**names))
     # Nothing is owned any more: this drops privileges, default privileges and policies only.
     connection.execute(sql.SQL("DROP OWNED BY {role}").format(**names))
+
+
+@contextmanager
+def _other_databases_kept(connection: Session, database: str, role: str) -> Iterator[None]:
+    """Have a role own and be allowed as much of all other databases as before; for a block within one transaction.
+
+    REASSIGN OWNED and DROP OWNED reach beyond the database they run in: to every database, since those are shared objects.
+    """
+    owned = connection.execute(
+        "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s AND datname <> %s",
+        (role, database),
+    ).fetchall()
+    # Through the administrator and back: its privileges are granted by nobody, so the role's cannot merge with them.
+    for (name,) in owned:
+        _hand_over(connection, name, ADMINISTRATOR)
+    granted = connection.execute(
+        "SELECT datname, privilege_type, is_grantable FROM pg_database, aclexplode(datacl)"
+        " WHERE pg_get_userbyid(grantee) = %s AND datname <> %s",
+        (role, database),
+    ).fetchall()
+    yield
+    for name, privilege, is_grantable in granted:
+        connection.execute(
+            sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+                sql.SQL(privilege),
+                sql.Identifier(name),
+                sql.Identifier(role),
+                sql.SQL(" WITH GRANT OPTION" if is_grantable else ""),
+            )
+        )
+    for (name,) in owned:
+        _hand_over(connection, name, role)
+
+
+def _hand_over(connection: Session, database: str, heir: str) -> None:
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(heir))
+    )
 
 
 def _owned_databases(connection: Session, role: str) -> list[str]:

@@ -4,12 +4,14 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 from tests.postgresql_host import connect
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.ops import Account, AlterUser, DatabaseSpec, Page, UserSpec
 from muniment.secret import Secret
 from muniment_postgresql.guest import PostgresqlGuest
+from muniment_postgresql.session import session as agents_session
 
 pytestmark = pytest.mark.engine
 
@@ -92,6 +94,64 @@ def test_revoke(guest: PostgresqlGuest) -> None:
     with closing(_login(guest, "stayer", database)) as stayer:
         stayer.execute("DROP TABLE own")
     assert guest.get_user(leaver).databases == ()
+
+
+def test_revoke_takes_nothing_else(guest: PostgresqlGuest) -> None:
+    """Losing one grant, a user keeps the database that it owns by SQL and its privileges on others; nobody gains any."""
+    taken, kept, lent = (_database(guest, name) for name in ("one_taken", "one_kept", "one_lent"))
+    user = _user(guest, "keeps_the_rest", taken, kept)
+    _user(guest, "stranger", taken)
+    guest.enable_superuser(Secret("power"))
+    with closing(connect(guest, "root", "power", "postgres")) as root:
+        root.execute("CREATE DATABASE own_by_sql OWNER keeps_the_rest")
+        root.execute("GRANT CREATE ON DATABASE own_by_sql TO stranger")
+        root.execute("GRANT CONNECT ON DATABASE one_lent TO keeps_the_rest")
+        root.execute("GRANT TEMPORARY ON DATABASE one_lent TO keeps_the_rest WITH GRANT OPTION")
+        root.execute("GRANT CREATE ON DATABASE one_taken TO keeps_the_rest")
+        before = _rights_outside(root, taken)
+
+        guest.revoke(user, taken)
+
+        assert _rights_outside(root, taken) == before
+    with closing(_login(guest, "keeps_the_rest", "own_by_sql")) as session:
+        session.execute("CREATE SCHEMA mine; ALTER DATABASE own_by_sql SET work_mem = '5MB'")
+    for name in (kept, lent):
+        _login(guest, "keeps_the_rest", name).close()
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        _login(guest, "keeps_the_rest", taken)
+    with (
+        closing(_login(guest, "stranger", "own_by_sql")) as session,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        session.execute("ALTER DATABASE own_by_sql SET work_mem = '6MB'")
+
+
+def _rights_outside(root: psycopg.Connection[TupleRow], database: str) -> list[TupleRow]:
+    """Who owns and who may do what in all databases but one."""
+    return root.execute(
+        "SELECT datname, pg_get_userbyid(datdba), a.* FROM pg_database LEFT JOIN LATERAL aclexplode(datacl) a ON true"
+        " WHERE datname <> %s ORDER BY datname, grantee, grantor, privilege_type",
+        (database,),
+    ).fetchall()
+
+
+def test_revoke_from_the_owner_by_sql(guest: PostgresqlGuest) -> None:
+    """A database that was made by SQL is its group's once its owner loses it: whoever is granted it can work there."""
+    owner = _user(guest, "maker")
+    heir = _user(guest, "next_maker")
+    guest.enable_superuser(Secret("power"))
+    with closing(connect(guest, "root", "power", "postgres")) as root:
+        root.execute("CREATE DATABASE made_by_sql OWNER maker")
+    with closing(_login(guest, "maker", "made_by_sql")) as session:
+        session.execute("CREATE TABLE own (a int)")
+
+    guest.revoke(owner, "made_by_sql")
+
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        _login(guest, "maker", "made_by_sql")
+    guest.grant(heir, ["made_by_sql"])
+    with closing(_login(guest, "next_maker", "made_by_sql")) as session:
+        session.execute("DROP TABLE own; CREATE SCHEMA s; CREATE TEMPORARY TABLE t (a int)")
 
 
 def test_drop_user_that_owns_objects(guest: PostgresqlGuest) -> None:
@@ -250,7 +310,7 @@ def test_superuser(guest: PostgresqlGuest) -> None:
 
 
 def test_a_tenants_traps_do_not_catch_the_agent(guest: PostgresqlGuest) -> None:
-    """Operators in `public` and settings attached to a database by its owner do not reach the agent's sessions."""
+    """A user whose database has operators and settings against us is dropped as any other."""
     database = _database(guest, "trapped")
     trapper = _user(guest, "trapper", database)
     with closing(_login(guest, "trapper", database)) as session:
@@ -266,6 +326,46 @@ def test_a_tenants_traps_do_not_catch_the_agent(guest: PostgresqlGuest) -> None:
 
     with pytest.raises(OpFailed):
         guest.get_user(trapper)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 'a'::name = 'a'::name",
+        "SELECT datname FROM pg_database WHERE datname = 'querying' AND pg_get_userbyid(datdba) IS NOT NULL",
+        "SELECT count(*) FROM pg_database, aclexplode(datacl)",
+    ],
+)
+def test_a_tenants_functions_do_not_answer_the_agent(guest: PostgresqlGuest, query: str) -> None:
+    """An operator or function of a tenant, before the engine's own in the database's path, is not run by our queries."""
+    trapper = _user(guest, "query_trapper", _database(guest, "querying"))
+    with closing(_login(guest, "query_trapper", "querying")) as session:
+        _set_traps(session, "querying")
+        # The tenant's own session shows that the traps work; the database's path holds from the next session on.
+        session.execute("SET search_path = public, pg_catalog")
+        with pytest.raises(psycopg.errors.RaiseException, match="caught"):
+            session.execute(query)
+
+    with agents_session(guest.host, "querying") as session:
+        session.execute(query)
+    guest.revoke(trapper, "querying")
+
+    assert guest.get_user(trapper).databases == ()
+    guest.drop_user(trapper)
+    guest.drop_database("querying")
+
+
+def _set_traps(session: psycopg.Connection[TupleRow], database: str) -> None:
+    body = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$;"
+    session.execute(
+        f"CREATE FUNCTION public.trap(name, name) RETURNS bool {body}"
+        f"CREATE FUNCTION public.pg_get_userbyid(oid) RETURNS name {body}"
+        "CREATE FUNCTION public.aclexplode(aclitem[], OUT grantor oid, OUT grantee oid, OUT privilege_type text,"
+        f" OUT is_grantable bool) RETURNS SETOF record {body}"
+        "CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = name, FUNCTION = public.trap);"
+        "CREATE OPERATOR public.<> (LEFTARG = name, RIGHTARG = name, FUNCTION = public.trap);"
+        f"ALTER DATABASE {database} SET search_path = public, pg_catalog"
+    )
 
 
 def test_nobody_comes_in_over_the_socket(guest: PostgresqlGuest) -> None:
