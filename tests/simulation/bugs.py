@@ -15,6 +15,7 @@ from muniment.contract.messages import Command, FromGuest
 from muniment.domain.operation import End, Progress
 from muniment.operations import takeover, turn
 from muniment.operations.guest_steps import _Command
+from muniment.operations.line import NO_LINE
 from muniment.operations.plan import Plan
 from muniment.operations.steps import Step
 from muniment.store.transaction import Transaction
@@ -51,7 +52,7 @@ def _begin_beside_another(original: Callable[..., None]) -> Callable[..., None]:
     """A command is sent although the instance has an unanswered one."""
 
     def begin(self: Any, plan: Plan, step: Step) -> None:
-        plan.unanswered = None
+        plan.unanswered, plan.line = None, NO_LINE
         original(self, plan, step)
 
     return begin

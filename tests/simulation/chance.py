@@ -35,7 +35,7 @@ FAULTS = {
     "foreign_event": 0.05,
     "crash": 0.01,
     "stall": 0.02,
-    "crash_guest": 0.01,
+    "crash_guest": 0.04,
     "crash_courier": 0.01,
 }
 """All faults with the highest rate that a seed draws for them."""

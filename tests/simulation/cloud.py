@@ -98,9 +98,11 @@ class SimulatedCloud:
             raise CloudRefused("its volume or port is not there", retryable=False)
         if recipe.kind in self.refuses_always:
             raise CloudRefused("it is not allowed", retryable=False)
-        if recipe.kind in self.refuses_once or self._chance.happens("cloud_refuses"):
+        if recipe.kind in self.refuses_once:
             self.refuses_once.discard(recipe.kind)
             raise CloudRefused("no host was found")
+        if self._chance.happens("cloud_refuses"):
+            raise CloudRefused("no host was found", retryable=self._chance.random.random() < 0.5)
         if self._chance.happens("cloud_silent_never"):
             raise Fault("cloud", "no answer")
         if self._chance.happens("cloud_silent_later"):

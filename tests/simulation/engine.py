@@ -40,6 +40,8 @@ class EngineData:
     is_started: bool = False
     databases: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
+    grants: set[tuple[str, str]] = field(default_factory=set)
+    """Which user has access to which database."""
     restored_from: UUID | None = None
     has_superuser: bool = False
 
@@ -219,6 +221,10 @@ class SimulatedDuties:
                 data.users.add(args.new_name or account.name)
             case ops.DropUser(account=account):
                 data.users.discard(account.name)
+            case ops.Grant(account=account):
+                data.grants |= {(account.name, database) for database in args.databases}
+            case ops.GrantRemove(account=account):
+                data.grants.discard((account.name, args.database))
         if op in (ops.SUPERUSER_ENABLE.name, ops.SUPERUSER_DISABLE.name):
             data.has_superuser = op == ops.SUPERUSER_ENABLE.name
             return ops.SuperuserState(enabled=data.has_superuser)

@@ -40,7 +40,7 @@ class Tenant:
         """Ask for one thing."""
         self._next_s = self._world.now_s() + self._world.chance.random.expovariate(1 / 60)
         wishes = [self._create] * 4 + [self._restart] * 3 + [self._back_up] * 4
-        wishes += [self._restore] * 2 + [self._delete_backup] * 2 + [self._delete] * 2 + [self._cancel]
+        wishes += [self._restore] * 2 + [self._delete_backup] * 2 + [self._delete] * 2 + [self._cancel] * 2
         try:
             self._world.chance.random.choice(wishes)()
         except (Refused, Conflict):
