@@ -223,15 +223,19 @@ def unseal(
     Raises:
         OpFailed: `integrity_failed`, `not_found`, `storage_unavailable`.
     """
-    pieces = _PieceFile(_pieces(store, manifest, Sealer(data_key, manifest.backup_id), on_segment))
+    pieces = _pieces(store, manifest, Sealer(data_key, manifest.backup_id), on_segment)
     digest, plain_bytes = sha256(), 0
     # A reader, since a piece of 1 MiB may hold gigabytes of zeros: what comes out has to be bounded too.
-    reader = zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], pieces), read_size=PIECE_BYTES)
+    # It reads to the end of the pieces, whatever follows on the stream's end in the same one.
+    reader = zstandard.ZstdDecompressor().stream_reader(
+        cast(IO[bytes], _PieceFile(pieces)), read_size=PIECE_BYTES, read_across_frames=True
+    )
     while plain := _decompress(reader):
         digest.update(plain)
         plain_bytes += len(plain)
         yield plain
-    if pieces.read(1):
+    # An empty piece looks like the end to the reader; what proves the last segment comes after its last piece.
+    if next(pieces, None) is not None:
         raise damaged("the backup goes on after its content has ended")
     if plain_bytes != manifest.plain_bytes or digest.hexdigest() != manifest.plain_sha256:
         raise damaged("the backup's content is not what its manifest says")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.guest_ports import MemoryStore
@@ -14,7 +15,7 @@ from tests.guest_ports import MemoryStore
 from muniment.contract.backup import BackupManifest
 from muniment.contract.errors import Code, OpFailed
 from muniment.secret import Secret
-from muniment_guest.streams import PIECE_BYTES, PlainReader, SealedWriter, unseal
+from muniment_guest.streams import PIECE_BYTES, PlainReader, SealedWriter, Sealer, unseal
 
 KEY = Secret(b"k" * 32)
 BACKUP = UUID(int=5)
@@ -168,6 +169,69 @@ def cut_last_frame(store: MemoryStore, manifest: BackupManifest) -> tuple[Memory
     name = manifest.segments[0].name
     store.objects[name] = store.objects[name][: -(32 + PIECE_BYTES + 16)]
     return resigned(store, manifest, [name])
+
+
+def test_last_segment_is_proven_like_any_other() -> None:
+    """A digest or size in the manifest that is not the last segment's is noticed, though its content is all there."""
+    store, manifest = copy()
+    last = manifest.segments[-1]
+    for false in ({"sha256": "0" * 64}, {"size_bytes": last.size_bytes + 1}, {"frames": last.frames + 1}):
+        segments = (*manifest.segments[:-1], msgspec.structs.replace(last, **false))
+        refused(store, msgspec.structs.replace(manifest, segments=segments))
+
+
+def test_bytes_after_the_last_frame_are_noticed() -> None:
+    """Another frame, whatever the manifest says, and bytes that are none."""
+    for tail in (sealed(b"more", 4, is_last=True), b"more", bytes(1)):
+        store, manifest = copy()
+        name = manifest.segments[-1].name
+        store.objects[name] += tail
+        last = msgspec.structs.replace(
+            manifest.segments[-1],
+            size_bytes=len(store.objects[name]),
+            sha256=hashlib.sha256(store.objects[name]).hexdigest(),
+        )
+        refused(store, msgspec.structs.replace(manifest, segments=(*manifest.segments[:-1], last)))
+
+
+@pytest.mark.parametrize(
+    "tail", [[b"more"], [b"", b"more"], [b"", b"", b"more"], [b"", b"", b""]], ids=["more", "1", "2", "empty"]
+)
+def test_pieces_after_the_content_has_ended_are_noticed(tail: list[bytes]) -> None:
+    """Not even who has the key can hide frames behind the end of the compressed stream, nor by an empty piece before."""
+    content = zstandard.ZstdCompressor().compress(b"content")
+    refused(*of_pieces(b"content", [content, *tail]))
+    assert read(*of_pieces(b"content", [content])) == b"content"
+
+
+@pytest.mark.parametrize(
+    "tail", [b"more", zstandard.ZstdCompressor().compress(b"more")], ids=["bytes", "stream"]
+)
+def test_bytes_after_the_content_in_the_same_piece_are_noticed(tail: bytes) -> None:
+    """A piece that holds more than the rest of the compressed stream is refused."""
+    refused(*of_pieces(b"content", [zstandard.ZstdCompressor().compress(b"content") + tail]))
+
+
+def sealed(piece: bytes, number: int, *, is_last: bool) -> bytes:
+    return Sealer(KEY, BACKUP).seal(piece, number, is_last=is_last)
+
+
+def of_pieces(plain: bytes, pieces: list[bytes]) -> tuple[MemoryStore, BackupManifest]:
+    """A backup of one segment with just these pieces, whose manifest is right and says that it holds `plain`."""
+    store, manifest = seal(plain)
+    last = len(pieces) - 1
+    frames = [sealed(piece, number, is_last=number == last) for number, piece in enumerate(pieces)]
+    data = b"".join(frames)
+    segment = msgspec.structs.replace(
+        manifest.segments[0],
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        frames=len(frames),
+    )
+    store.objects[segment.name] = data
+    return store, msgspec.structs.replace(
+        manifest, segments=(segment,), frames=len(frames), stored_bytes=len(data)
+    )
 
 
 def test_another_key_opens_nothing() -> None:
