@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from muniment.durable_file import create_durably
 from muniment.fault import Fault
 from muniment.secret import Secret
 
@@ -52,19 +53,14 @@ class KeyEncryptionKeys:
 
     @classmethod
     def create(cls, path: Path, random: Callable[[int], bytes] = os.urandom) -> "KeyEncryptionKeys":
-        """Write a new key to a new file of mode 0600, durably, and read it back.
+        """Write a new key to a new file of mode 0600, whole and durably, and read it back.
 
         Raises:
             Fault: the file exists already (it is never overwritten) or cannot be written.
         """
         line = base64.b64encode(random(KEY_BYTES)) + b"\n"
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            _sync_directory(path.parent)
+            create_durably(path, line)
         except OSError as error:
             raise Fault(
                 "secrets", f"{path}: the key file cannot be made: {error.strerror}", retryable=False
@@ -135,11 +131,3 @@ def _refuse_weak(key: bytes, name: str) -> None:
     is_text = all(0x20 <= byte < 0x7F for byte in key)
     if len(set(key)) < _DISTINCT_BYTES_MIN or len(steps) == 1 or is_text:
         raise Fault("secrets", f"{name} is a sample value, not a random key; make a new one", retryable=False)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -23,6 +23,7 @@ from eventsourcing.sqlite import (
     SQLiteDatastore,
 )
 
+from muniment.durable_file import sync_folder
 from muniment.fault import Fault
 from muniment.store.append import Append
 from muniment.store.chain import StoredRow, verify_stream
@@ -220,21 +221,13 @@ def _make_file(path: Path) -> None:
             make_schema(datastore)
         with suppress(FileExistsError):
             os.link(new, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         reason = f"{path}: the database cannot be made: {error.strerror}"
         raise Fault("store", reason, retryable=False) from error
     finally:
         for suffix in ("", "-wal", "-shm"):
             new.with_name(new.name + suffix).unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _notification(row: StoredRow) -> Notification:

@@ -1,6 +1,7 @@
 """The key file: made once, read strictly, refused when it is weak or open to others."""
 
 import base64
+import errno
 import os
 from pathlib import Path
 
@@ -115,3 +116,16 @@ def test_a_weak_key_is_refused(path: Path, name: str) -> None:
         KeyEncryptionKeys.read(path)
     assert not fault.value.retryable
     assert all(line.decode()[:8] not in str(fault.value) for line in WEAK[name])
+
+
+def test_a_full_disk_leaves_no_half_key(path: Path) -> None:
+    """A key that could not be written whole is not there: half of one would stand in the way of the next start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", _fail)
+        with pytest.raises(Fault, match="No space left"):
+            KeyEncryptionKeys.create(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def _fail(_descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
