@@ -14,7 +14,7 @@ from muniment_cli.failure import BadInput
 from muniment_cli.installation import BACKUPS_MARK
 from muniment_cli.settings import Settings, first_settings_text
 
-__all__ = ["api_url", "change_api_address", "finish", "write_settings"]
+__all__ = ["api_url", "change_api_address", "check", "finish", "write_settings"]
 
 
 def write_settings(data: DataDirectory, *, api: str, gateway: str, backups: Path | None) -> None:
@@ -45,18 +45,42 @@ def change_api_address(data: DataDirectory, api: str) -> None:
     write_durably(data.settings_file, changed.encode())
 
 
-def finish(data: DataDirectory, settings: Settings, url: str) -> None:
-    """Make key, accounts and clouds.yaml, then the version file, with which the directory counts as complete.
+def check(data: DataDirectory) -> None:
+    """See that a directory without its version file is new, or one that can be completed without a loss.
 
-    A start that was killed in here did not tell anybody the passwords, so they are made anew.
+    A first start makes key, accounts and clouds.yaml, and only a complete directory gets a ledger and databases. So what
+    is there without something made before it has lost that, in a copy or a restore, and nobody can make it anew: all
+    that the key sealed and all that the accounts own would be gone.
+
+    Raises:
+        BadInput: something is missing or unreadable; says what to do, and nothing was changed.
     """
-    _make_key(data)
-    data.users_file.unlink(missing_ok=True)
-    users, passwords = first_users()
-    UsersFile.create(data.users_file, users)
-    CloudsFile(data.clouds_file).create(url, settings.api.region, passwords, settings.listen.certificate)
-    if settings.backups.directory is not None:
-        _mark_backups(Path(settings.backups.directory), data)
+    made = (data.users_file, data.clouds_file, data.ledger_file, data.cloud)
+    later = [file for file in made if os.path.lexists(file)]
+    if not later and not os.path.lexists(data.key_file):
+        return
+    try:
+        KeyEncryptionKeys.read(data.key_file)
+        if later:
+            UsersFile(data.users_file)
+    except Fault as fault:
+        proof = later[-1] if later else data.key_file
+        raise BadInput(
+            f"{fault.message}; {proof} shows that this is no new data directory: mend the file or put it back from a "
+            f"copy, and the file {data.version_file} too; nothing was changed"
+        ) from fault
+
+
+def finish(data: DataDirectory, settings: Settings, url: str) -> None:
+    """Make key, accounts and clouds.yaml where they are missing, then the version file: the directory is complete.
+
+    `check` has passed. Beside a ledger only the version file was lost.
+    """
+    if not data.ledger_file.exists():
+        _make_key(data)
+        _make_accounts(data, settings, url)
+        if settings.backups.directory is not None:
+            _mark_backups(Path(settings.backups.directory), data)
     if os.geteuid() == 0:
         data.root.chmod(0o711)  # the users of engines pass through to their own directories
     write_durably(data.version_file, f"{VERSION}\n".encode())
@@ -82,9 +106,16 @@ def _mark_backups(directory: Path, data: DataDirectory) -> None:
 
 
 def _make_key(data: DataDirectory) -> None:
-    """A key that an unfinished start left whole is kept: something may be sealed with it."""
-    try:
-        KeyEncryptionKeys.read(data.key_file)
-    except Fault:
-        data.key_file.unlink(missing_ok=True)
+    """A key that an unfinished start left is kept: something may be sealed with it."""
+    if not data.key_file.exists():
         KeyEncryptionKeys.create(data.key_file)
+
+
+def _make_accounts(data: DataDirectory, settings: Settings, url: str) -> None:
+    """Accounts whose passwords did not get into clouds.yaml were told to nobody, so they are made anew."""
+    if data.clouds_file.exists():
+        return
+    data.users_file.unlink(missing_ok=True)
+    users, passwords = first_users()
+    UsersFile.create(data.users_file, users)
+    CloudsFile(data.clouds_file).create(url, settings.api.region, passwords, settings.listen.certificate)

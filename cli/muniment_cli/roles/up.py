@@ -45,18 +45,22 @@ def up(
     """
     os.umask(0o077)
     directory = DataDirectory(default_data(os.environ) if data is None else data.expanduser().absolute())
-    is_first = not directory.is_complete
-    if is_first:
-        directory.make()
-    else:
+    if directory.is_complete:
         directory.check()
+    else:
+        directory.make()
     directory.check_passable()
     with directory.lock():
+        is_first = (
+            not directory.is_complete
+        )  # asked under the lock: another process may just have finished it
+        if is_first:
+            first_start.check(directory)
         write_logs(verbose=verbose)
         settings, listener = _listen_for_tenants(directory, api, backups)
         with (
             listener,
-            listen(settings.listen.gateway, setting=f"gateway in {directory.settings_file}") as gateway,
+            _listen_for_agents(settings, f"listen.gateway in {directory.settings_file}") as gateway,
         ):
             _run(directory, settings, listener, gateway, is_first=is_first)
 

@@ -92,17 +92,6 @@ def test_a_killed_one_starts_again(machine: Machine) -> None:
     assert machine.up() == first
 
 
-def test_an_unfinished_first_start_is_finished(machine: Machine) -> None:
-    """Killed before the version file was written, the first start is made again, with passwords that people can read."""
-    machine.up(*_ANY)
-    machine.kill()
-    key = (machine.data / "key").read_bytes()
-    (machine.data / "version").unlink()
-    machine.up()
-    assert (machine.data / "key").read_bytes() == key
-    assert machine.told("instance", "list") == []
-
-
 def test_a_lost_password_is_set(machine: Machine) -> None:
     """`muniment passwd` sets a password while `up` runs: the old one ends, clouds.yaml has the new one."""
     machine.up(*_ANY)
