@@ -27,8 +27,8 @@ class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: HostPort = "127.0.0.1:8779"
     """Host and port of the REST API. `muniment up --api` writes it here."""
     gateway: HostPort = "127.0.0.1:8778"
-    """Host and port that the agents of this machine talk to; a first start draws a free port. They learn of another one
-    from a file."""
+    """Host and port that the agents of this machine talk to, in plain HTTP, so only a loopback address; a first start draws
+    a free port. They learn of another one from a file."""
     certificate: Absolute | None = None
     """A PEM file; with it and `private_key` the API speaks TLS."""
     private_key: Absolute | None = None

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from muniment.durable_file import write_durably
-from muniment_api.listen import refuse_open_listening
+from muniment_api.listen import refuse_open_gateway, refuse_open_listening
 from muniment_cli.clouds_file import TENANT_CLOUD, CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput, Failure
@@ -91,6 +91,11 @@ def _listen(settings: Settings, api: str) -> socket.socket:
     has_tls = settings.listen.certificate is not None
     refuse_open_listening(split(api)[0], tls=has_tls, allow_plain_http=settings.api.allow_plain_http)
     return listen(api, setting="--api")
+
+
+def _listen_for_agents(settings: Settings, setting: str) -> socket.socket:
+    refuse_open_gateway(split(settings.listen.gateway)[0], setting=setting)
+    return listen(settings.listen.gateway, setting=setting)
 
 
 def _run(

@@ -34,6 +34,11 @@ def test_an_unknown_variable(machine: Machine) -> None:
     assert "MUNIMENT_LISTEN_APY" in machine.refused(MUNIMENT_LISTEN_APY="x")
 
 
+def test_a_gateway_for_other_machines(machine: Machine) -> None:
+    """Plain HTTP is for this machine alone, and the gateway speaks nothing else; its setting is named."""
+    assert "listen.gateway in" in machine.refused(MUNIMENT_LISTEN_GATEWAY="0.0.0.0:0")
+
+
 def test_a_missing_key_file(machine: Machine) -> None:
     """The file is named; no new key is made, under which nothing would open."""
     (machine.data / "key").unlink()
