@@ -52,6 +52,7 @@ class Console:
         self._instance_id = instance_id
         self._keys = Keyring(lambda instance, epoch: Secret(ROOT_KEY))
         self._sequence = 0
+        self._sent: dict[UUID, tuple[bytes, float]] = {}
         self.said: list[FromGuest] = []
         self.public_key = b""
         self.refuses_enrolment = False
@@ -91,8 +92,14 @@ class Console:
             issued_ms=now_ms,
             expires_ms=now_ms + int(lives_s * 1000),
         )
-        self._control.send(self._instance_id, data, expires_s=now_ms / 1000 + lives_s)
+        self._sent[command_id] = (data, now_ms / 1000 + lives_s)
+        self.replay(command_id)
         return command_id
+
+    def replay(self, command_id: UUID) -> None:
+        """Send the very envelope of a command (the last one under this id) as whoever recorded it can."""
+        data, expires_s = self._sent[command_id]
+        self._control.send(self._instance_id, data, expires_s=expires_s)
 
     def pump(self) -> None:
         """Take what came from the guest."""

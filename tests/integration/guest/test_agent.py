@@ -127,6 +127,27 @@ def test_command_repeated_after_a_restart_acts_once(running: AgentBench) -> None
     assert os.listdir(Path(running.layout.config.volume_device) / "data") == []
 
 
+def test_command_refused_as_busy_does_not_act_when_replayed_after_a_restart(running: AgentBench) -> None:
+    """The journal does not know it, so the window of what was heard has to outlive the process."""
+    job = running.console.send("server.install", install("slow"))
+    running.until(lambda: running.console.all(Progress))
+    refused = running.console.send("db.create", ops.DatabaseSpec(name="late"))
+    running.until(lambda: running.console.outcome(refused))
+    assert (
+        code_of(next(said for said in running.console.all(Outcome) if said.command_id == refused))
+        is Code.BUSY
+    )
+    succeeds(running.do("job.cancel", ops.JobRef(command_id=job)))
+    running.agent.close()
+    running.start()
+    running.console.said.clear()
+    running.console.replay(refused)
+    # Messages come in order: once this one is answered, the replay has been dealt with.
+    listed = msgspec.json.decode(running.do("db.list", ops.Page()).result, type=ops.Databases)
+    assert (listed.items, running.console.outcome(refused)) == ((), None)
+    assert running.agent._link.rejected["replayed"]
+
+
 def test_job_goes_on_while_the_agent_is_away(bench: AgentBench) -> None:
     """A job started by one agent is reported on and ended by the next."""
     command_id = bench.console.send("server.install", install("slow"))
