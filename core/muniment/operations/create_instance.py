@@ -18,6 +18,7 @@ from muniment.contract.ops import (
     PrepareVolume,
     RestoreBackup,
 )
+from muniment.dispatch.guest_keys import forget_guest
 from muniment.domain.arguments import RestoreArguments
 from muniment.domain.event import Event
 from muniment.domain.guest import health_reported
@@ -178,14 +179,14 @@ def _active(scene: Scene) -> Ending:
 
 
 def _failed(scene: Scene, failure: Failure) -> Ending:
-    """Everything is confirmed gone by now, so nothing counts any more."""
+    """Everything is confirmed gone by now, so nothing counts any more, and no guest is believed any more."""
     failed = InstanceFailed(
         originator_id=scene.instance.id,
         originator_version=0,
         message=failure.message,
         details=failure.details,
     )
-    return Ending([failed], [ReleaseReservation(scene.operation_id)])
+    return Ending([failed], [ReleaseReservation(scene.operation_id), *forget_guest(scene.instance.id)])
 
 
 CREATE_INSTANCE: Final = Definition(
