@@ -51,14 +51,17 @@ class AsgiClient:
 
     def race(self, paths: Sequence[str], headers: Mapping[str, str]) -> list[str]:
         """GET all of them at once, begun in this order; the paths in the order of their answers."""
-        answered: list[str] = []
+        return [path for path, _ in self.race_as([(path, headers) for path in paths])]
 
-        async def one(path: str) -> None:
-            await self._client.request("GET", path, headers=headers)
-            answered.append(path)
+    def race_as(self, requests: Sequence[tuple[str, Mapping[str, str]]]) -> list[tuple[str, httpx.Response]]:
+        """GET all of these paths with these headers at once; paths and answers in the order of the answers."""
+        answered: list[tuple[str, httpx.Response]] = []
+
+        async def one(path: str, headers: Mapping[str, str]) -> None:
+            answered.append((path, await self._client.request("GET", path, headers=headers)))
 
         async def all_of_them() -> None:
-            await asyncio.gather(*(one(path) for path in paths))
+            await asyncio.gather(*(one(path, headers) for path, headers in requests))
 
         self._runner.run(all_of_them())
         return answered

@@ -64,8 +64,14 @@ class RestGuests:
         self.engines: dict[UUID, Engine] = {}
         self.silent = False
         """Whether guests say nothing at the moment."""
+        self.mute: set[UUID] = set()
+        """Instances whose guests say nothing at the moment."""
         self.holds: set[str] = set()
         """Names of ops that guests have begun and do not end at the moment."""
+        self.asked: list[str] = []
+        """Names of the ops that live questions were, in order."""
+        self.endless = False
+        """Whether every page of databases has another one behind it."""
         self.errors: dict[str, GuestError] = {}
         """What ops of a name end in."""
         self.cloud = SimulatedCloud(Chance(Random(7)), self._now_s, uuid4, clock.advance)
@@ -89,7 +95,7 @@ class RestGuests:
         if self._enrol() or (not self.silent and self._answer_all()):
             return True
         ahead_s = due_s - self._now_s()
-        if self.silent or self.holds:
+        if self.silent or self.mute or self.holds:
             return False  # nobody's patience is tried by a clock that leaps
         if 0 < ahead_s < _LEAP_S:
             self._clock.advance(ahead_s + 1e-6)
@@ -132,7 +138,8 @@ class RestGuests:
 
     def _answer_all(self) -> bool:
         with self._ledger.reading() as reader:
-            rows = [row for row in reader.outbox_due(100) if row.op not in self.holds]
+            due = reader.outbox_due(1000)
+            rows = [row for row in due if row.op not in self.holds and row.instance_id not in self.mute]
             answers = [write for row in rows for write in self._answered(reader, row)]
         if answers:
             self._ledger.save([], _ABOUT, writes=answers)
@@ -141,6 +148,7 @@ class RestGuests:
     def _answered(self, reader: Reader, row: OutboxRow) -> list[Write]:
         body = encode(self._outcome(reader, row))
         if row.operation_id is None:
+            self.asked.append(row.op)
             return [put_reply(VAULT, row.id, body, self._now_s()), WithdrawOutbox((row.id,))]
         waiting = reader.unanswered(row.instance_id)
         if waiting is None or str(waiting.command_id) != row.id:
@@ -163,6 +171,8 @@ class RestGuests:
             if row.op in self.errors:
                 raise OpFailed(self.errors[row.op].code, self.errors[row.op].message)
             result = _Work(self.engines[row.instance_id], password).do(row.op, args)
+            if self.endless and isinstance(result, ops.Databases):
+                result = msgspec.structs.replace(result, items=(ops.DatabaseSpec(name="again"),), more=True)
         except OpFailed as failed:
             return Outcome(command_id=command_id, ok=False, error=failed.error)
         return Outcome(command_id=command_id, ok=True, result=msgspec.json.encode(result))

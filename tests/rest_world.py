@@ -48,8 +48,11 @@ FLAVORS = (
 NETWORK = Network(id="net-1", name="local", is_default=True)
 DRIVERS = Registry.load()
 _SETTLED_S = 20
-_ALICE = {"Authorization": httpx.BasicAuth("alice", "alice-secret")._auth_header}
 HOME = {"alice": RED.id, "rita": RED.id, "root": OFFICE.id}
+
+
+def _proof_of(user: str) -> dict[str, str]:
+    return {"Authorization": httpx.BasicAuth(user, f"{user}-secret")._auth_header}
 
 
 class RestWorld:
@@ -99,19 +102,24 @@ class RestWorld:
         self, method: str, path: str, *, user: str = "alice", project: str | None = None, json: object = None
     ) -> httpx.Response:
         """A request with HTTP Basic."""
-        basic = httpx.BasicAuth(user, f"{user}-secret")._auth_header
         url = f"/v1.0/{project or HOME[user]}{path}"
-        return self.http.request(method, url, headers={"Authorization": basic}, json=json)
+        return self.http.request(method, url, headers=_proof_of(user), json=json)
 
     def at_once(self, count: int, method: str, path: str, json: object) -> list[httpx.Response]:
         """Alice's same request, `count` times at the same moment."""
-        return self.http.at_once(count, method, f"/v1.0/{RED.id}{path}", json, headers=_ALICE)
+        return self.http.at_once(count, method, f"/v1.0/{RED.id}{path}", json, headers=_proof_of("alice"))
 
     def race(self, *paths: str) -> list[str]:
         """Alice reads all of these at once; the paths in the order of their answers."""
         below = f"/v1.0/{RED.id}"
-        answered = self.http.race([below + path for path in paths], _ALICE)
+        answered = self.http.race([below + path for path in paths], _proof_of("alice"))
         return [path.removeprefix(below) for path in answered]
+
+    def race_of(self, *requests: tuple[str, str]) -> list[tuple[str, httpx.Response]]:
+        """Several users read at once, each `(user, path)`; users and answers in the order of the answers."""
+        by_url = {f"/v1.0/{HOME[user]}{path}": user for user, path in requests}
+        answered = self.http.race_as([(url, _proof_of(user)) for url, user in by_url.items()])
+        return [(by_url[url], answer) for url, answer in answered]
 
     def made(self, *, user: str = "alice", **more: object) -> str:
         """The id of an instance that was just asked for; `more` is said of it beside what every one needs."""

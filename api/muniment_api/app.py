@@ -1,10 +1,8 @@
 """The REST API as one application, made from everything it needs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 from uuid import UUID, uuid4
 
-import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,9 +23,6 @@ from muniment_api.versions import Check, open_routes
 
 __all__ = ["create_app"]
 
-_WAITING_MAX: Final = 32
-"""How many requests wait for guests at the same time; more take their turn."""
-
 
 def create_app(
     *,
@@ -44,11 +39,10 @@ def create_app(
     `checks` are what `/healthz` asks, by name.
     """
     project = "/v1.0/{project_id}"
-    waiting = anyio.CapacityLimiter(_WAITING_MAX)
     below = [
         StarletteRoute(
             project + route.path,
-            guarded(route, identity, services, settings, waiting),
+            guarded(route, identity, services, settings),
             methods=[route.method],
         )
         for route in routes

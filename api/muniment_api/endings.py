@@ -1,36 +1,36 @@
 """Requests that wait for an operation's end, since their answer makes no sense before it."""
 
-import time
 from typing import Final
 from uuid import UUID
 
 from muniment.domain.operation import OPERATION, End, Operation
 from muniment.domain.refused import Refused
 from muniment.store.ledger import Ledger
+from muniment_api.waiting import Until, Waiting
 
 __all__ = ["Endings"]
 
-_POLL_S: Final = 0.02
 _ENDED_BY_OTHERS: Final = frozenset({End.TAKEN_OVER, End.RESET})
 
 
 class Endings:
-    """Waits for operations; each request that waits holds its thread."""
+    """Waits for operations. Safe to share between threads."""
 
     def __init__(self, ledger: Ledger, *, limit_s: float = 30.0) -> None:
         """Watch the operations in `ledger`; no request waits longer than `limit_s`."""
         self._ledger = ledger
         self._limit_s = limit_s
 
-    def require(self, operation_id: UUID) -> None:
+    def require(self, operation_id: UUID) -> Waiting[None]:
         """Wait until the operation succeeded.
 
         Raises:
             Refused: 503 past the limit, with the operation's id: it goes on; 409 when a delete or reset ended it; 500 when
                 it failed, with its message.
         """
-        operation = self._await(operation_id)
-        if operation is None or operation.outcome is None:
+        yield Until(lambda: self._ended(operation_id) is not None, self._limit_s)
+        operation = self._ended(operation_id)
+        if operation is None:
             raise Refused(
                 "still-running",
                 f"operation {operation_id} goes on; look at it under /operations/{operation_id}",
@@ -44,10 +44,6 @@ class Endings:
                 status=409 if operation.outcome in _ENDED_BY_OTHERS else 500,
             )
 
-    def _await(self, operation_id: UUID) -> Operation | None:
-        ends = time.monotonic() + self._limit_s
-        while True:
-            operation = self._ledger.load(OPERATION, operation_id)
-            if (operation is not None and operation.outcome is not None) or time.monotonic() > ends:
-                return operation
-            time.sleep(_POLL_S)
+    def _ended(self, operation_id: UUID) -> Operation | None:
+        operation = self._ledger.load(OPERATION, operation_id)
+        return operation if operation is not None and operation.outcome is not None else None

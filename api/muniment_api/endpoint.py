@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 from urllib.parse import unquote
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from muniment_api.middleware import request_id_of
 from muniment_api.route import Route
 from muniment_api.services import Services
 from muniment_api.settings import ApiSettings
+from muniment_api.waiting import Waiting
 
 __all__ = ["Endpoint", "credentials_of", "guarded", "nothing_here"]
 
@@ -28,14 +28,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-def guarded(
-    route: Route,
-    identity: Identity,
-    services: Services,
-    settings: ApiSettings,
-    waiting: anyio.CapacityLimiter,
-) -> Endpoint:
-    """The Starlette endpoint of a route; `waiting` counts the threads of those that wait for guests."""
+def guarded(route: Route, identity: Identity, services: Services, settings: ApiSettings) -> Endpoint:
+    """The Starlette endpoint of a route."""
 
     async def endpoint(request: Request) -> Response:
         caller = await caller_of(request, identity)
@@ -45,7 +39,7 @@ def guarded(
             content = await read_content(request, bytes_max=settings.body_bytes_max)
             content = json_content(content, request.headers.get("content-type"))
         call = Call(caller, request, content, services, settings, request_id_of(request))
-        return await _answer(route, call, waiting)
+        return await _answer(route, call)
 
     return endpoint
 
@@ -92,9 +86,10 @@ def _header(request: Request, name: str) -> Secret | None:
     return None if value is None else Secret(value)
 
 
-async def _answer(route: Route, call: Call, waiting: anyio.CapacityLimiter) -> Response:
+async def _answer(route: Route, call: Call) -> Response:
     if inspect.iscoroutinefunction(route.handler):
         return await cast(Awaitable[Response], route.handler(call))
-    if route.waits:
-        return cast(Response, await anyio.to_thread.run_sync(route.handler, call, limiter=waiting))
+    if inspect.isgeneratorfunction(route.handler):
+        process = cast(Waiting[Response], route.handler(call))
+        return await call.services.waiters.answer(call.caller.project_id, process)
     return cast(Response, await run_in_threadpool(route.handler, call))

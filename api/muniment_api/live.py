@@ -4,9 +4,8 @@ A question is an outbox row without an event; its answer is a sealed row with a 
 two seconds, never a hanging request.
 """
 
-import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from muniment.clock import Clock, seconds
 from muniment.contract.errors import Code, GuestError
 from muniment.contract.messages import Outcome
-from muniment.contract.ops import Op
+from muniment.contract.ops import Op, Page
 from muniment.dispatch.replies import open_reply
 from muniment.domain.datastore import SYSTEM_PROJECT
 from muniment.domain.event import About
@@ -25,14 +24,19 @@ from muniment.secrets.vault import Vault
 from muniment.store.ledger import Ledger
 from muniment.store.state import OutboxRow
 from muniment.store.writes import AddOutbox, TakeReply, WithdrawOutbox
+from muniment_api.waiting import Until, Waiting
 
-__all__ = ["GuestQueries", "refusal_of"]
+__all__ = ["GuestQueries", "Listed", "every_item", "refusal_of"]
 
 A = TypeVar("A", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 _LIMIT_S: Final = 2.0
-_POLL_S: Final = 0.01
+_PAGE: Final = 500
+_PAGES_MAX: Final = 100
+"""A guest that always says there is more is not believed for ever."""
 _STATUS: Final = {
     Code.INVALID_ARGUMENT: 400,
     Code.ALREADY_EXISTS: 400,
@@ -58,7 +62,7 @@ _ASKER = About(project_id=SYSTEM_PROJECT, actor="api")
 
 
 class GuestQueries:
-    """Asks guests and waits for the answers. Safe to share between threads; a question holds its thread while it waits."""
+    """Asks guests and waits for the answers. Safe to share between threads."""
 
     def __init__(
         self, ledger: Ledger, vault: Vault, clock: Clock, *, new_id: Callable[[], UUID] = uuid4
@@ -69,19 +73,19 @@ class GuestQueries:
         self._clock = clock
         self._new_id = new_id
 
-    def ask(self, instance: Instance, op: Op[A, R], args: A) -> R:
+    def ask(self, instance: Instance, op: Op[A, R], args: A) -> Waiting[R]:
         """The result of a query op.
 
         Raises:
             Refused: 503, the guest did not answer within two seconds; or by what the guest answered.
             Fault: the guest met an error of its own.
         """
-        outcome = self._outcome(instance, op, args)
+        outcome = yield from self._outcome(instance, op, args)
         if outcome.error is not None:
             raise refusal_of(outcome.error)
         return msgspec.json.decode(outcome.result, type=op.result)
 
-    def _outcome(self, instance: Instance, op: Op[A, R], args: A) -> Outcome:
+    def _outcome(self, instance: Instance, op: Op[A, R], args: A) -> Waiting[Outcome]:
         query_id = str(self._new_id())
         row = OutboxRow(
             id=query_id,
@@ -96,22 +100,47 @@ class GuestQueries:
             deadline_s=seconds(self._clock.now()) + _LIMIT_S,
         )
         self._ledger.save([], _ASKER, writes=[AddOutbox(row)])
-        outcome = self._await(query_id)
+        yield Until(lambda: self._answer(query_id) is not None, _LIMIT_S)
+        outcome = self._answer(query_id)
         self._ledger.save([], _ASKER, writes=[WithdrawOutbox((query_id,)), TakeReply(query_id)])
         if outcome is None:
             message = f"the guest of instance {instance.id} did not answer within {_LIMIT_S:.0f} s; try again"
             raise _later("guest-silent", message)
         return outcome
 
-    def _await(self, query_id: str) -> Outcome | None:
-        ends = time.monotonic() + _LIMIT_S
-        while time.monotonic() < ends:
-            with self._ledger.reading() as reader:
-                reply = reader.reply(query_id)
-            if reply is not None:
-                return open_reply(self._vault, reply)
-            time.sleep(_POLL_S)
-        return None
+    def _answer(self, query_id: str) -> Outcome | None:
+        with self._ledger.reading() as reader:
+            reply = reader.reply(query_id)
+        return None if reply is None else open_reply(self._vault, reply)
+
+
+class Listed(Protocol[T_co]):
+    """A guest's answer to a question for a page."""
+
+    @property
+    def items(self) -> tuple[T_co, ...]:
+        """What is on the page, in order."""
+        ...
+
+    @property
+    def more(self) -> bool:
+        """Whether another page follows."""
+        ...
+
+
+def every_item(ask: Callable[[Page], Waiting[Listed[T]]], marker_of: Callable[[T], str]) -> Waiting[list[T]]:
+    """All items of a listing, page by page; `marker_of` an item is what the next page begins behind.
+
+    Raises:
+        Fault: the guest tells of no end.
+    """
+    found: list[T] = []
+    for _ in range(_PAGES_MAX):
+        page = yield from ask(Page(limit=_PAGE, marker=marker_of(found[-1]) if found else None))
+        found += page.items
+        if not page.more or not page.items:
+            return found
+    raise Fault("guest", f"its listing goes on after {_PAGES_MAX} pages", retryable=False)
 
 
 def refusal_of(error: GuestError) -> Refused | Fault:

@@ -21,6 +21,7 @@ from muniment_api.commands import Commands
 from muniment_api.drivers import Drivers
 from muniment_api.endings import Endings
 from muniment_api.live import GuestQueries
+from muniment_api.waiting import Waiters
 from muniment_projections.backups import Backups
 from muniment_projections.datastores import Datastores, DatastoreVersions
 from muniment_projections.instances import Instances
@@ -62,6 +63,7 @@ class Services:
         self.clock = clock
         self.queries = GuestQueries(ledger, vault, clock)
         self.endings = Endings(ledger)
+        self.waiters = Waiters(lambda: ledger.commits)
         self.starter = Starter(vault, knowledge)
         self.take_over = TakeOver(ledger, self.starter, knowledge, clock)
         self.backup_keys = BackupKeys(cipher)

@@ -1,6 +1,5 @@
 """The databases of an instance. Lists ask the engine; changes are operations."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -14,17 +13,17 @@ from muniment.domain.instance import Instance
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
 from muniment_api.call import Call
+from muniment_api.live import every_item
 from muniment_api.names import check_database
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import Order, start_on
 from muniment_api.subjects import reachable_instance
+from muniment_api.waiting import Waiting
 from muniment_api.wanted import AT_ONCE, DatabaseBody, wanted_databases
 
 __all__ = ["ROUTES"]
-
-_GUEST_PAGE = 1000
 
 
 class CreateDatabases(msgspec.Struct, frozen=True):
@@ -34,34 +33,31 @@ class CreateDatabases(msgspec.Struct, frozen=True):
     database: DatabaseBody | None = None
 
 
-def every_database(call: Call, instance: Instance) -> Iterator[DatabaseSpec]:
+def every_database(call: Call, instance: Instance) -> Waiting[list[DatabaseSpec]]:
     """All databases that the engine has, system ones left out."""
-    marker: str | None = None
-    while True:
-        found = call.services.queries.ask(instance, DB_LIST, GuestPage(limit=_GUEST_PAGE, marker=marker))
-        yield from found.items
-        if not found.more or not found.items:
-            return
-        marker = found.items[-1].name
+    queries = call.services.queries
+    return every_item(lambda page: queries.ask(instance, DB_LIST, page), lambda database: database.name)
 
 
-def index(call: Call) -> Response:
+def index(call: Call) -> Waiting[Response]:
     """A page of databases, by name."""
     instance = reachable_instance(call, Capability.DATABASES)
     page = page_of(call.query, size=call.settings.page_sizes.databases)
-    found = call.services.queries.ask(instance, DB_LIST, GuestPage(limit=page.limit, marker=page.marker))
+    found = yield from call.services.queries.ask(
+        instance, DB_LIST, GuestPage(limit=page.limit, marker=page.marker)
+    )
     marker = found.items[-1].name if found.more and found.items else None
     return listing(call, "databases", [{"name": database.name} for database in found.items], marker)
 
 
-def show(call: Call) -> Response:
+def show(call: Call) -> Waiting[Response]:
     """One database (D-16)."""
-    database = _existing(call, reachable_instance(call, Capability.DATABASES), call.path("name"))
+    database = yield from _existing(call, reachable_instance(call, Capability.DATABASES), call.path("name"))
     shown = {"name": database.name, "character_set": database.character_set, "collate": database.collate}
     return JsonResponse({"database": shown})
 
 
-def create(call: Call) -> Response:
+def create(call: Call) -> Waiting[Response]:
     """Create databases; those that exist already are refused."""
     body = call.body(CreateDatabases)
     if (body.databases is None) == (body.database is None):
@@ -69,27 +65,28 @@ def create(call: Call) -> Response:
     bodies = body.databases if body.databases is not None else [body.database] if body.database else []
     instance = reachable_instance(call, Capability.DATABASES)
     wanted = wanted_databases(call, instance.datastore.datastore, bodies)
-    present = {database.name for database in every_database(call, instance)} if wanted else set()
+    present = (yield from every_database(call, instance)) if wanted else []
+    names = {database.name for database in present}
     for database in wanted:
-        if database.name in present:
+        if database.name in names:
             raise Refused("exists", f"database {database.name!r} exists already", status=400)
     if wanted:
         start_on(call, CREATE_DATABASES, instance, Order(DatabasesArguments(databases=wanted)))
     return accepted()
 
 
-def delete(call: Call) -> Response:
+def delete(call: Call) -> Waiting[Response]:
     """Drop a database."""
     instance = reachable_instance(call, Capability.DATABASES)
     name = call.path("name")
     check_database(call.services.drivers.control(instance.datastore.datastore), DatabaseSpec(name=name))
-    _existing(call, instance, name)
+    yield from _existing(call, instance, name)
     start_on(call, DROP_DATABASE, instance, Order(DropDatabaseArguments(name=name)))
     return accepted()
 
 
-def _existing(call: Call, instance: Instance, name: str) -> DatabaseSpec:
-    for database in every_database(call, instance):
+def _existing(call: Call, instance: Instance, name: str) -> Waiting[DatabaseSpec]:
+    for database in (yield from every_database(call, instance)):
         if database.name == name:
             return database
     raise NotFound("database", name)
@@ -97,8 +94,8 @@ def _existing(call: Call, instance: Instance, name: str) -> DatabaseSpec:
 
 _DATABASES, _RULE = "/instances/{instance_id}/databases", "instance:extension:database"
 ROUTES = (
-    Route("GET", _DATABASES, f"{_RULE}:index", index, waits=True),
-    Route("POST", _DATABASES, f"{_RULE}:create", create, waits=True),
-    Route("GET", _DATABASES + "/{name}", f"{_RULE}:show", show, waits=True),
-    Route("DELETE", _DATABASES + "/{name}", f"{_RULE}:delete", delete, waits=True),
+    Route("GET", _DATABASES, f"{_RULE}:index", index),
+    Route("POST", _DATABASES, f"{_RULE}:create", create),
+    Route("GET", _DATABASES + "/{name}", f"{_RULE}:show", show),
+    Route("DELETE", _DATABASES + "/{name}", f"{_RULE}:delete", delete),
 )

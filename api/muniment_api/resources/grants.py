@@ -17,6 +17,7 @@ from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import Order, start_on
 from muniment_api.subjects import reachable_instance
+from muniment_api.waiting import Waiting
 from muniment_api.wanted import AT_ONCE, DatabaseName
 
 __all__ = ["ROUTES"]
@@ -28,13 +29,13 @@ class GrantDatabases(msgspec.Struct, frozen=True):
     databases: Annotated[list[DatabaseName], msgspec.Meta(max_length=AT_ONCE)]
 
 
-def index(call: Call) -> Response:
+def index(call: Call) -> Waiting[Response]:
     """The databases of an account."""
-    _, user = existing_account(call, reachable_instance(call, Capability.USERS))
+    _, user = yield from existing_account(call, reachable_instance(call, Capability.USERS))
     return JsonResponse({"databases": [{"name": name} for name in user.databases]})
 
 
-def grant(call: Call) -> Response:
+def grant(call: Call) -> Waiting[Response]:
     """Give access to databases."""
     names = [database.name for database in call.body(GrantDatabases).databases]
     if not names:
@@ -44,16 +45,16 @@ def grant(call: Call) -> Response:
     for name in names:
         check_database(control, DatabaseSpec(name=name))
     no_duplicates("database", names, str)
-    account, _ = existing_account(call, instance)
+    account, _ = yield from existing_account(call, instance)
     arguments = GrantArguments(name=account.name, host=account.host, databases=tuple(names))
     start_on(call, GRANT, instance, Order(arguments))
     return accepted()
 
 
-def revoke(call: Call) -> Response:
+def revoke(call: Call) -> Waiting[Response]:
     """Take access to one database away."""
     instance = reachable_instance(call, Capability.USERS)
-    account, user = existing_account(call, instance)
+    account, user = yield from existing_account(call, instance)
     database = call.path("name")
     if database not in user.databases:
         raise NotFound("grant on database", database)
@@ -64,7 +65,7 @@ def revoke(call: Call) -> Response:
 
 _GRANTS, _RULE = "/instances/{instance_id}/users/{user}/databases", "instance:extension:user_access"
 ROUTES = (
-    Route("GET", _GRANTS, f"{_RULE}:index", index, waits=True),
-    Route("PUT", _GRANTS, f"{_RULE}:update", grant, waits=True),
-    Route("DELETE", _GRANTS + "/{name}", f"{_RULE}:delete", revoke, waits=True),
+    Route("GET", _GRANTS, f"{_RULE}:index", index),
+    Route("PUT", _GRANTS, f"{_RULE}:update", grant),
+    Route("DELETE", _GRANTS + "/{name}", f"{_RULE}:delete", revoke),
 )

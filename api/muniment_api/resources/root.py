@@ -19,6 +19,7 @@ from muniment_api.responses import JsonResponse, no_content
 from muniment_api.route import Route
 from muniment_api.starting import Order, start_on
 from muniment_api.subjects import instance_of, reachable_instance
+from muniment_api.waiting import Waiting
 
 __all__ = ["ROUTES"]
 
@@ -37,7 +38,7 @@ def show(call: Call) -> Response:
     return JsonResponse({"rootEnabled": instance_of(call).superuser_enabled})
 
 
-def enable(call: Call) -> Response:
+def enable(call: Call) -> Waiting[Response]:
     """Have the superuser, with the given password or a new one; called again it gets another password."""
     wanted = call.body(EnableRoot).password if call.content else None
     instance = reachable_instance(call, Capability.SUPERUSER)
@@ -52,27 +53,27 @@ def enable(call: Call) -> Response:
     password = wanted or Secret("".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
     check_password(services.drivers.control(instance.datastore.datastore), password)
     # Asked before anything is done: a guest that is silent is noticed now, and not when there is a password to hand over.
-    name = services.queries.ask(instance, SUPERUSER_STATUS, Nothing()).name
+    name = (yield from services.queries.ask(instance, SUPERUSER_STATUS, Nothing())).name
     ref = uuid4()
     order = Order(SuperuserArguments(secret_ref=ref), {ref: password})
     operation_id = start_on(call, ENABLE_SUPERUSER, instance, order)
-    services.endings.require(operation_id)
+    yield from services.endings.require(operation_id)
     return JsonResponse({"user": {"name": name, "password": password.reveal_text()}})
 
 
-def disable(call: Call) -> Response:
+def disable(call: Call) -> Waiting[Response]:
     """Have it gone."""
     if not instance_of(call).superuser_enabled:
         raise NotFound("root of instance", call.path("instance_id"))
     instance = reachable_instance(call, Capability.SUPERUSER)
     operation_id = start_on(call, DISABLE_SUPERUSER, instance)
-    call.services.endings.require(operation_id)
+    yield from call.services.endings.require(operation_id)
     return no_content()
 
 
 _ROOT = "/instances/{instance_id}/root"
 ROUTES = (
     Route("GET", _ROOT, "instance:extension:root:index", show),
-    Route("POST", _ROOT, "instance:extension:root:create", enable, waits=True),
-    Route("DELETE", _ROOT, "instance:extension:root:delete", disable, waits=True),
+    Route("POST", _ROOT, "instance:extension:root:create", enable),
+    Route("DELETE", _ROOT, "instance:extension:root:delete", disable),
 )

@@ -12,17 +12,19 @@ from muniment.contract.ops import USER_GET, USER_LIST, Account, GetUser, UserVie
 from muniment.contract.ops import Page as GuestPage
 from muniment.domain.arguments import AlterUserArguments, DropUserArguments, UsersArguments
 from muniment.domain.instance import Instance
-from muniment.domain.refused import Refused
+from muniment.domain.refused import NotFound, Refused
 from muniment.operations.users import ALTER_USER, CREATE_USERS, DROP_USER
 from muniment.secret import Secret
 from muniment_api.bodies import AccountName, HostPattern
 from muniment_api.call import Call
+from muniment_api.live import every_item
 from muniment_api.names import account_in_path, account_text, check_account, check_password, no_duplicates
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import Order, start_on
 from muniment_api.subjects import reachable_instance
+from muniment_api.waiting import Waiting
 from muniment_api.wanted import AT_ONCE, UserBody, wanted_users
 
 __all__ = ["ROUTES", "existing_account"]
@@ -62,48 +64,51 @@ class UpdateUser(msgspec.Struct, frozen=True):
     user: UserChange
 
 
-def existing_account(call: Call, instance: Instance) -> tuple[Account, UserView]:
+def existing_account(call: Call, instance: Instance) -> Waiting[tuple[Account, UserView]]:
     """The account in the path as the engine has it; refused with 404 when there is none."""
     account = account_in_path(_control(call, instance), call.path("user"))
-    return account, call.services.queries.ask(instance, USER_GET, GetUser(account=account))
+    user = yield from call.services.queries.ask(instance, USER_GET, GetUser(account=account))
+    return account, user
 
 
-def index(call: Call) -> Response:
+def index(call: Call) -> Waiting[Response]:
     """A page of accounts, by `name@host`."""
     instance = _instance(call)
     page = page_of(call.query, size=call.settings.page_sizes.users)
     marker = (
         None if page.marker is None else account_text(account_in_path(_control(call, instance), page.marker))
     )
-    found = call.services.queries.ask(instance, USER_LIST, GuestPage(limit=page.limit, marker=marker))
+    found = yield from call.services.queries.ask(
+        instance, USER_LIST, GuestPage(limit=page.limit, marker=marker)
+    )
     next_marker = account_text(found.items[-1].account) if found.more and found.items else None
     return listing(call, "users", [_view(user) for user in found.items], next_marker)
 
 
-def show(call: Call) -> Response:
+def show(call: Call) -> Waiting[Response]:
     """One account."""
-    _, user = existing_account(call, _instance(call))
+    _, user = yield from existing_account(call, _instance(call))
     return JsonResponse({"user": _view(user)})
 
 
-def create(call: Call) -> Response:
+def create(call: Call) -> Waiting[Response]:
     """Create accounts; those that exist already are refused."""
     body = call.body(CreateUsers).users
-    _create(call, body if isinstance(body, list) else [body])
+    yield from _create(call, body if isinstance(body, list) else [body])
     return accepted()
 
 
-def create_named(call: Call) -> Response:
+def create_named(call: Call) -> Waiting[Response]:
     """Create the one account that the path names, as openstacksdk does (D-21)."""
     body = call.body(CreateUsers).users
     bodies = body if isinstance(body, list) else [body]
     if len(bodies) != 1 or bodies[0].name != call.path("user").partition("@")[0]:
         raise Refused("bad-request", "The body must describe the one user in the path.", status=400)
-    _create(call, bodies)
+    yield from _create(call, bodies)
     return accepted()
 
 
-def change_passwords(call: Call) -> Response:
+def change_passwords(call: Call) -> Waiting[Response]:
     """Change passwords; when one account is unknown nothing changes."""
     body = call.body(ChangePasswords)
     instance = _instance(call)
@@ -113,44 +118,48 @@ def change_passwords(call: Call) -> Response:
         for u in body.users
     ]
     no_duplicates("user", changes, lambda change: account_text(change[0]))
+    present = (yield from _present(call, instance)) if changes else set()
     for account, _ in changes:
-        call.services.queries.ask(instance, USER_GET, GetUser(account=account))
+        if account_text(account) not in present:
+            raise NotFound("user", account_text(account))
     wanted = [_alteration(account, password=password) for account, password in changes]
     if wanted:
         start_on(call, ALTER_USER, instance, *wanted)
     return accepted()
 
 
-def update(call: Call) -> Response:
+def update(call: Call) -> Waiting[Response]:
     """Change name, host or password of an account."""
     change = call.body(UpdateUser).user
     if change.name is None and change.password is None and change.host is None:
         raise Refused("bad-request", "Send at least one of name, password and host.", status=400)
     instance = _instance(call)
     control = _control(call, instance)
-    account, _ = existing_account(call, instance)
+    account, _ = yield from existing_account(call, instance)
     target = check_account(control, change.name or account.name, change.host or account.host)
     if change.password is not None:
         check_password(control, change.password)
     if target != account:
-        _refuse_existing(call, instance, target)
+        yield from _refuse_taken(call, instance, target)
     start_on(call, ALTER_USER, instance, _alteration(account, target, change.password))
     return accepted()
 
 
-def delete(call: Call) -> Response:
+def delete(call: Call) -> Waiting[Response]:
     """Drop an account."""
     instance = _instance(call)
-    account, _ = existing_account(call, instance)
+    account, _ = yield from existing_account(call, instance)
     start_on(call, DROP_USER, instance, Order(DropUserArguments(name=account.name, host=account.host)))
     return accepted()
 
 
-def _create(call: Call, bodies: list[UserBody]) -> None:
+def _create(call: Call, bodies: list[UserBody]) -> Waiting[None]:
     instance = _instance(call)
     wanted, passwords = wanted_users(call, instance.datastore.datastore, bodies)
+    present = (yield from _present(call, instance)) if wanted else set()
     for user in wanted:
-        _refuse_existing(call, instance, Account(name=user.name, host=user.host))
+        if account_text(Account(name=user.name, host=user.host)) in present:
+            raise _taken(Account(name=user.name, host=user.host))
     if wanted:
         start_on(call, CREATE_USERS, instance, Order(UsersArguments(users=wanted), passwords))
 
@@ -168,14 +177,27 @@ def _alteration(account: Account, target: Account | None = None, password: Secre
     return Order(arguments, {} if password is None else {ref: password})
 
 
-def _refuse_existing(call: Call, instance: Instance, account: Account) -> None:
+def _present(call: Call, instance: Instance) -> Waiting[set[str]]:
+    """All accounts that the engine has, as `name@host`: a page of them costs no more than one."""
+    queries = call.services.queries
+    found = yield from every_item(
+        lambda page: queries.ask(instance, USER_LIST, page), lambda user: account_text(user.account)
+    )
+    return {account_text(user.account) for user in found}
+
+
+def _refuse_taken(call: Call, instance: Instance, account: Account) -> Waiting[None]:
     try:
-        call.services.queries.ask(instance, USER_GET, GetUser(account=account))
+        yield from call.services.queries.ask(instance, USER_GET, GetUser(account=account))
     except Refused as refused:
         if refused.status == 404:
             return
         raise
-    raise Refused("exists", f"user {account_text(account)!r} exists already", status=400)
+    raise _taken(account)
+
+
+def _taken(account: Account) -> Refused:
+    return Refused("exists", f"user {account_text(account)!r} exists already", status=400)
 
 
 def _instance(call: Call) -> Instance:
@@ -196,11 +218,11 @@ def _view(user: UserView) -> dict[str, object]:
 
 _USERS, _RULE = "/instances/{instance_id}/users", "instance:extension:user"
 ROUTES = (
-    Route("GET", _USERS, f"{_RULE}:index", index, waits=True),
-    Route("POST", _USERS, f"{_RULE}:create", create, waits=True),
-    Route("PUT", _USERS, f"{_RULE}:update_all", change_passwords, waits=True),
-    Route("GET", _USERS + "/{user}", f"{_RULE}:show", show, waits=True),
-    Route("POST", _USERS + "/{user}", f"{_RULE}:create", create_named, waits=True),
-    Route("PUT", _USERS + "/{user}", f"{_RULE}:update", update, waits=True),
-    Route("DELETE", _USERS + "/{user}", f"{_RULE}:delete", delete, waits=True),
+    Route("GET", _USERS, f"{_RULE}:index", index),
+    Route("POST", _USERS, f"{_RULE}:create", create),
+    Route("PUT", _USERS, f"{_RULE}:update_all", change_passwords),
+    Route("GET", _USERS + "/{user}", f"{_RULE}:show", show),
+    Route("POST", _USERS + "/{user}", f"{_RULE}:create", create_named),
+    Route("PUT", _USERS + "/{user}", f"{_RULE}:update", update),
+    Route("DELETE", _USERS + "/{user}", f"{_RULE}:delete", delete),
 )

@@ -75,6 +75,11 @@ class Ledger:
         self.log = Log(recorder, cipher)
         """The log of all events, for those who follow it."""
 
+    @property
+    def commits(self) -> int:
+        """How many saves this process has committed: who waits for what one of them brings looks again when it changed."""
+        return self._recorder.wakeup.commits
+
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """One consistent read. Saving inside of it is a bug: what was read would not be what is saved upon."""

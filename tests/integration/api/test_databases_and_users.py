@@ -109,6 +109,31 @@ def test_passwords_do_not_change_when_one_user_is_unknown(quiet: Quiet) -> None:
     assert world.ledger.log.head() == head
 
 
+def test_many_users_are_looked_for_with_one_question(live_world: RestWorld, instance: str) -> None:
+    """However many accounts a request names, the guest is asked once which there are."""
+    assert live_world.guests is not None
+    asked = live_world.guests.asked
+    users = [{"name": f"u{number}", "password": "long-enough-1"} for number in range(5)]
+    path = f"/instances/{instance}/users"
+    asked.clear()
+    assert live_world.call("POST", path, json={"users": users}).status_code == 202
+    assert asked == ["user.list"]
+    live_world.settle()
+    asked.clear()
+    assert live_world.call("PUT", path, json={"users": users}).status_code == 202
+    assert asked == ["user.list"]
+    live_world.settle()
+
+
+def test_listing_without_an_end_is_given_up(live_world: RestWorld, instance: str) -> None:
+    """A guest that says at every page that there is more does not keep a request for ever."""
+    assert live_world.guests is not None
+    live_world.guests.endless = True
+    answer = told(live_world.call("GET", f"/instances/{instance}/databases/unknown"))
+    assert answer.status == 500
+    assert live_world.guests.asked.count("db.list") == 100
+
+
 def test_grants_come_and_go(live_world: RestWorld, instance: str) -> None:
     """A grant adds to what a user has; a revoke takes one away, and a second revoke is 404."""
     path = f"/instances/{instance}/users/app/databases"

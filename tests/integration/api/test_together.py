@@ -9,14 +9,45 @@ from tests.rest_world import RestWorld
 from muniment.domain.instance import INSTANCE
 from muniment.domain.refused import Refused
 from muniment_api.endings import Endings
+from muniment_api.waiting import PROJECT_MAX
 
 
 def test_silent_guests_hold_up_nobody_else(live_world: RestWorld, instance: str) -> None:
     """However many requests wait for a guest, one that needs none is answered before all of them."""
     assert live_world.guests is not None
     live_world.guests.silent = True
-    waiting = [f"/instances/{instance}/databases?limit={number}" for number in range(1, 61)]
+    waiting = [f"/instances/{instance}/databases?limit={number}" for number in range(1, PROJECT_MAX + 1)]
     assert live_world.race(*waiting, "/instances")[0] == "/instances"
+
+
+def test_silent_guest_holds_up_no_other_project(live_world: RestWorld, instance: str) -> None:
+    """Of a hundred requests to one project's silent guest some wait and the others are told to come again; the question of
+    another project to its own guest is answered meanwhile."""
+    assert live_world.guests is not None
+    others = live_world.made(user="root")
+    live_world.settle()
+    live_world.guests.mute.add(UUID(instance))
+    flood = [("alice", f"/instances/{instance}/databases?limit={number}") for number in range(1, 101)]
+    answers = live_world.race_of(*flood, ("root", f"/instances/{others}/databases"))
+    silent = [at for at, (_, answer) in enumerate(answers) if "did not answer" in answer.text]
+    at, other = next((at, answer) for at, (user, answer) in enumerate(answers) if user == "root")
+    assert other.status_code == 200
+    assert at < silent[0]
+    assert len(silent) == PROJECT_MAX
+    refused = [answer for user, answer in answers if user == "alice" and "try again" in answer.text]
+    assert len(refused) == 100
+    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in refused} == {(503, "2")}
+
+
+def test_places_to_wait_are_given_back(live_world: RestWorld, instance: str) -> None:
+    """Once its guest speaks again, a project's requests are answered as before."""
+    assert live_world.guests is not None
+    path = f"/instances/{instance}/databases"
+    live_world.guests.mute.add(UUID(instance))
+    live_world.race(*(f"{path}?limit={number}" for number in range(1, PROJECT_MAX + 5)))
+    live_world.guests.mute.clear()
+    answers = live_world.at_once(PROJECT_MAX, "GET", path, None)
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_parallel_changes_of_one_instance_all_count(open_world: RestWorld) -> None:
@@ -55,5 +86,5 @@ def test_delete_ends_what_a_request_waits_for(live_world: RestWorld, instance: s
     operation = UUID(begun.message.partition("/operations/")[2])
     live_world.call("DELETE", f"/instances/{instance}")
     with pytest.raises(Refused, match="being deleted") as refused:
-        live_world.services.endings.require(operation)
+        list(live_world.services.endings.require(operation))
     assert refused.value.status == 409
