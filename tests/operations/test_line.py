@@ -11,7 +11,9 @@ from tests.simulation.world import World
 
 from muniment.domain.accounts import WantedDatabase
 from muniment.domain.arguments import DatabasesArguments, GrantArguments, RevokeArguments
+from muniment.domain.instance import OCCUPANTS_MAX
 from muniment.domain.operation import Completed, End, Intended
+from muniment.domain.refused import Refused
 from muniment.operations.access import GRANT, REVOKE
 from muniment.operations.databases import CREATE_DATABASES
 from muniment.operations.restart_instance import RESTART_INSTANCE
@@ -162,5 +164,50 @@ def test_a_long_line_costs_little() -> None:
     before = world.commits
     world.run_until(world.now_s() + 60)
     assert world.commits - before < 90
+    world.network.heal(instance_id)
+    finish(world)
+
+
+def full_line(world: World) -> UUID:
+    """An instance, out of reach, with as many operations as it may have."""
+    instance_id = running_instance(world)
+    world.network.cut(instance_id)
+    for number in range(OCCUPANTS_MAX):
+        create_database(world, instance_id, f"more{number}")
+    return instance_id
+
+
+def test_a_full_line_takes_nobody_more() -> None:
+    """The answer is 422 and names the limit; once the line is shorter there is room again."""
+    world = calm_world(5)
+    instance_id = full_line(world)
+    instance, requests = world.instance(instance_id), Requests(world)
+    for ask in (
+        lambda: create_database(world, instance_id, "one too many"),
+        lambda: requests.restart(instance),
+        lambda: requests.back_up(instance),
+    ):
+        with pytest.raises(Refused, match="may have 32 at once; wait") as refused:
+            ask()
+        assert (refused.value.status, refused.value.code) == (422, "instance-busy")
+    world.network.heal(instance_id)
+    finish(world)
+    world.quietly(lambda: create_database(world, instance_id, "another"))
+
+
+def test_a_full_line_is_no_refuge_from_deletion() -> None:
+    """Deletion ends all of them."""
+    world = calm_world(6)
+    Requests(world).delete(full_line(world))
+    finish(world)
+    assert not world.cloud.things
+
+
+def test_a_full_line_is_no_refuge_from_reset() -> None:
+    """Nor does it keep an administrator from ending all of them."""
+    world = calm_world(7)
+    instance_id = full_line(world)
+    Requests(world).reset(instance_id)
+    assert world.instance(instance_id).occupants == ()
     world.network.heal(instance_id)
     finish(world)

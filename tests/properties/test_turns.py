@@ -47,6 +47,7 @@ def after(view: View, kinds: list[str]) -> View:
         backup=view.backup,
         signals=view.signals,
         unanswered=view.unanswered,
+        line=view.line,
         pokes=view.pokes,
         wrapped_key=view.wrapped_key,
     )

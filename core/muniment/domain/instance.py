@@ -29,7 +29,8 @@ __all__ = [
     "HEALTH_PACE", "HealthChanged", "Instance", "InstanceBecameActive", "InstanceDeleted", "InstanceFailed",
     "InstanceRenamed", "InstanceRequested", "InstanceReset", "Lifecycle", "OperationFaulted",
     "SuperuserDisabled", "SuperuserEnabled", "UserAltered", "UserCreated", "UserDropped", "VersionFacts",
-    "VolumePrepared", "check_actionable", "check_databases_reachable", "next_version", "rename",
+    "VolumePrepared", "check_actionable", "check_databases_reachable", "check_room_in_line", "next_version",
+    "rename",
 ]  # fmt: skip
 
 HEALTH_PACE: Final = timedelta(seconds=30)
@@ -500,3 +501,18 @@ def check_databases_reachable(instance: Instance) -> None:
             )
     if instance.health not in REACHABLE_HEALTH:
         raise Refused("instance-unhealthy", f"the database of instance {instance.id} is {instance.health}")
+
+
+OCCUPANTS_MAX = 32
+"""Operations that an instance may have at once, most of them waiting for its guest. Its owner can ask much faster than
+any engine can do, and each that waits costs a look now and then."""
+
+
+def check_room_in_line(instance: Instance) -> None:
+    """Refuse (422) one operation more than may wait. Deletion and reset are not asked: they end the others."""
+    if len(instance.occupants) >= OCCUPANTS_MAX:
+        raise Refused(
+            "instance-busy",
+            f"instance {instance.id} has {len(instance.occupants)} operations that have not ended, and may have "
+            f"{OCCUPANTS_MAX} at once; wait until some of them have ended",
+        )

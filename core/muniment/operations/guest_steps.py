@@ -62,9 +62,10 @@ class _Command(Generic[A, R]):
         return True
 
     def begin(self, plan: Plan, step: Step) -> None:
-        """Record the command and put it into the outbox, once the instance has no other unanswered one."""
-        if plan.unanswered is not None:
-            plan.wait(step.name, plan.now_s + plan.timing.busy_poll_s)
+        """Record the command and put it into the outbox, once it is its operation's turn and no other is unanswered."""
+        if plan.line.ahead or plan.unanswered is not None:
+            # The longer the line, the rarer the looks of each: together they would keep the one writer's place busy.
+            plan.wait(step.name, plan.now_s + plan.timing.busy_poll_s * max(plan.line.ahead, 1))
             return
         scene, state = plan.scene, plan.step(step.name)
         made = command_id(plan.operation.id, step.name, state.failures)
@@ -199,12 +200,11 @@ class _Command(Generic[A, R]):
         plan.say(GaveUp(originator_id=plan.operation.id, originator_version=0, step=step.name))
 
     def _close(self, plan: Plan, step: Step) -> None:
-        """The command is over: its rows go, and others may speak to the guest."""
+        """The command is over: its rows go, and the guest may be spoken to."""
         command = plan.step(step.name).command_id
         assert command is not None
         plan.unanswered = None
         plan.write(CloseCommand(command), WithdrawOutbox((str(command),)))
-        plan.poke_others()
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Plan:
         self.instance = view.instance
         self.backup = view.backup
         self.unanswered: UnansweredRow | None = view.unanswered
+        self.line = view.line
         self.events: list[Event] = []
         self.writes: list[Write] = []
         self.calls: dict[str, Call] = {}
@@ -157,13 +158,10 @@ class Plan:
         self.say(Blocked(originator_id=self.operation.id, originator_version=0, step=step, reason=reason))
         return True
 
-    def poke_others(self) -> None:
-        """The instance's one command is over: operations that wait for their turn look again at once."""
-        if self.instance is None:
-            return
-        for occupant in self.instance.occupants:
-            if occupant.operation_id != self.operation.id:
-                self.write(Poke(occupant.operation_id))
+    def leave_line(self) -> None:
+        """No more commands will come of this operation: who comes after it looks at once whether it is its turn."""
+        if self.line.following is not None:
+            self.write(Poke(self.line.following))
 
     def with_progress(self, *progress: Progress) -> Mapping[str, OperationStep]:
         """The steps that stand so."""

@@ -14,7 +14,7 @@ from muniment.dispatch.operation_secrets import USER_SECRET, put_secret
 from muniment.domain.arguments import Arguments, BackupArguments, NoArguments, RestoreArguments
 from muniment.domain.backup import BACKUP, Backup, BackupDeletionRequested, BackupRequested
 from muniment.domain.event import Event
-from muniment.domain.instance import INSTANCE, Instance, InstanceRequested
+from muniment.domain.instance import INSTANCE, Instance, InstanceRequested, check_room_in_line
 from muniment.domain.occupancy import Hold, Occupied
 from muniment.domain.operation import Started, Subject, SubjectKind, operation_id, verb_of
 from muniment.domain.quota import Quota
@@ -107,7 +107,12 @@ class Starter:
         now_s: float,
         limits: Mapping[str, int],
     ) -> Beginning:
-        """A new backup of an instance, under a data key of its own; `secret_ref` is a new id for the guest's copy of it."""
+        """A new backup of an instance, under a data key of its own; `secret_ref` is a new id for the guest's copy of it.
+
+        Raises:
+            Refused: `instance-busy`, 422, too many operations of the instance have not ended.
+        """
+        check_room_in_line(instance)
         beginning = self._begin(
             CREATE_BACKUP,
             request_id,
@@ -142,7 +147,12 @@ class Starter:
         arguments: Arguments | None = None,
         secrets: Mapping[UUID, Secret] | None = None,
     ) -> Beginning:
-        """Any operation on an instance alone: a restart, databases, users, access, the superuser."""
+        """Any operation on an instance alone: a restart, databases, users, access, the superuser.
+
+        Raises:
+            Refused: `instance-busy`, 422, too many operations of the instance have not ended.
+        """
+        check_room_in_line(instance)
         return self._begin(
             definition,
             request_id,

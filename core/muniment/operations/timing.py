@@ -19,7 +19,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     cloud_poll_s: float = 2.0
     """Between looks at a resource that is being made or removed."""
     busy_poll_s: float = 5.0
-    """Between looks at an instance whose one command is another operation's; its end pokes, this is the net below."""
+    """Between looks of the next in line at an instance that others still have commands for; their end pokes, this is the
+    net below. Who stands further back looks rarer."""
     guest_poll_s: float = 5.0
     """Between looks whether the agent has enrolled; enrolment pokes, this is the net below."""
     backoff_s: float = 5.0
@@ -61,7 +62,6 @@ ONE_MACHINE = Timing(
     effect_s=5.0,
     lease_s=20.0,
     cloud_poll_s=0.1,
-    busy_poll_s=0.5,
     guest_poll_s=0.25,
     backoff_s=0.5,
     backoff_max_s=30.0,

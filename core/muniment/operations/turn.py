@@ -15,7 +15,6 @@ from muniment.domain.operation import (
     End,
     Phase,
     Progress,
-    SubjectKind,
     UndoIntended,
     UndoProgress,
     UnwindingStarted,
@@ -72,6 +71,7 @@ class _Turn:
         self.observed = observed
 
     def take(self, signals: Sequence[SignalRow]) -> Plan:
+        was_forward = self._is_forward
         for name, observation in self.observed.items():
             self._conclude(name, observation)
         for signal in signals:
@@ -85,6 +85,8 @@ class _Turn:
         if self.plan.is_unwinding:
             self._unwind()
         self._end_if_finished()
+        if was_forward and not self._is_forward:
+            self.plan.leave_line()
         return self.plan
 
     @property
@@ -256,8 +258,6 @@ class _Turn:
                 reason=failure.details if failure is not None else "",
             )
         )
-        if operation.subject(SubjectKind.INSTANCE) is not None:
-            plan.poke_others()
 
     # -- words -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from muniment.domain.backup import BACKUP, Backup
 from muniment.domain.instance import INSTANCE, Instance
 from muniment.domain.operation import OPERATION, Operation, SubjectKind
 from muniment.operations.backup_keys import BACKUP_KEY
+from muniment.operations.line import Line, load_line
 from muniment.store.reader import Reader
 from muniment.store.state import SignalRow, UnansweredRow
 
@@ -25,6 +26,8 @@ class View:
     signals: Sequence[SignalRow]
     unanswered: UnansweredRow | None
     """The one command of the instance that waits for its answer, whosever it is."""
+    line: Line
+    """Of the operations that have commands for the instance's guest."""
     pokes: int
     wrapped_key: bytes
 
@@ -37,12 +40,14 @@ def load_view(reader: Reader, operation_id: UUID) -> View:
     assert queue_row is not None, f"operation {operation_id} is not in the queue"
     backup = _subject_backup(reader, operation)
     instance_id = _instance_id(operation, backup)
+    instance = reader.load(INSTANCE, instance_id) if instance_id is not None else None
     return View(
         operation=operation,
-        instance=reader.load(INSTANCE, instance_id) if instance_id is not None else None,
+        instance=instance,
         backup=backup,
         signals=reader.signals(operation_id),
         unanswered=reader.unanswered(instance_id) if instance_id is not None else None,
+        line=load_line(reader, instance, operation_id),
         pokes=queue_row.pokes,
         wrapped_key=(reader.key(BACKUP_KEY, str(backup.id), 1) or b"") if backup is not None else b"",
     )
