@@ -1,9 +1,15 @@
-"""Files that are either the old or the new one after a crash, never half of each."""
+"""Files that are either the old or the new one after a crash, never half of each.
+
+Unlike `muniment.durable_file`, each file has one draft with a fixed name: one agent at a time writes here, and however
+often it is killed, it leaves one draft a file on a small disk, not one a kill.
+"""
 
 import os
 from pathlib import Path
 
-__all__ = ["ensure_directory", "sync_directory", "write_durably", "write_whole"]
+from muniment.durable_file import sync_folder
+
+__all__ = ["ensure_directory", "write_durably", "write_whole"]
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -13,7 +19,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         OSError: the disk is full or broken; the file that was there is untouched.
     """
     write_whole(path, data, mode=mode, sync=True)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = False) -> None:
@@ -29,15 +35,6 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = Fals
     finally:
         os.close(handle)
     draft.replace(path)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory as durable as the files."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def ensure_directory(path: Path, mode: int = 0o700) -> Path:

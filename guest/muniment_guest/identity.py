@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from muniment.bus.endpoint import next_session
 from muniment.bus.enrolment import Admission
 from muniment.bus.window import Window
+from muniment.durable_file import sync_folder
 from muniment.fault import Fault
 from muniment.secret import Secret
-from muniment_guest.files import sync_directory, write_durably
+from muniment_guest.files import write_durably
 
 __all__ = ["Identity", "IdentityFiles"]
 
@@ -73,7 +74,7 @@ class IdentityFiles:
         for used in (self._token, self._enrolling):
             if used.exists():
                 used.unlink()
-                sync_directory(used.parent)
+                sync_folder(used.parent)
 
     def token(self) -> Secret:
         """The one-time token.

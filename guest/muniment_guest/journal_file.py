@@ -18,7 +18,7 @@ from struct import Struct
 from typing import Final
 from uuid import UUID
 
-from muniment_guest.files import sync_directory
+from muniment.durable_file import sync_folder
 
 __all__ = ["FILE_PREFIX", "JournalFile", "JournalFull"]
 
@@ -47,7 +47,7 @@ class JournalFile:
         self._instance = instance_id.bytes
         self._slot_bytes = slot_bytes
         self._handles = [_open_slot(directory / f"{FILE_PREFIX}{n}", slot_bytes) for n in (0, 1)]
-        sync_directory(directory)
+        sync_folder(directory)
         self._current = 0
         self._generation = 0
         self._tail = 0

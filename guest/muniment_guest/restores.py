@@ -16,8 +16,9 @@ from muniment.contract.backup import FORMAT_VERSION, MANIFEST_NAME, BackupManife
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Job, Restores
 from muniment.contract.ops import RestoreBackup, Restored
+from muniment.durable_file import sync_folder
 from muniment.secret import Secret
-from muniment_guest.files import sync_directory, write_durably
+from muniment_guest.files import write_durably
 from muniment_guest.journal_file import FILE_PREFIX
 from muniment_guest.stores.store import ObjectStore, open_store
 from muniment_guest.streams import PlainReader, unseal
@@ -70,7 +71,7 @@ class RestoreNote:
         """The data directory is a database now; no restore may touch it any more."""
         if self._path.exists():
             self._path.unlink()
-            sync_directory(self._path.parent)
+            sync_folder(self._path.parent)
 
 
 class Restoration:

@@ -15,7 +15,8 @@ import structlog
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.messages import VolumeFacts
 from muniment.contract.ops import PrepareVolume
-from muniment_guest.files import sync_directory, write_durably
+from muniment.durable_file import sync_folder
+from muniment_guest.files import write_durably
 from muniment_guest.processes import wait_until
 from muniment_guest.volume import Prepared, has_reflink, lay_out, statvfs_bytes
 
@@ -59,7 +60,7 @@ class XfsVolume:
             self._mount(block)
         lay_out(self.root, self._engine)
         self._note.unlink(missing_ok=True)
-        sync_directory(self._note.parent)
+        sync_folder(self._note.parent)
         return self.facts()
 
     def attach(self, prepared: Prepared) -> None:

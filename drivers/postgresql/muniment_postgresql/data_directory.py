@@ -12,7 +12,7 @@ from pathlib import Path
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Host
-from muniment_postgresql.files import sync_directory
+from muniment.durable_file import sync_folder
 from muniment_postgresql.programs import Programs
 
 __all__ = ["RESTORING", "Content", "DataDirectory"]
@@ -80,7 +80,7 @@ class DataDirectory:
             )
         for marker in (COPYING, RESTORING):
             (self.path / marker).unlink(missing_ok=True)
-        sync_directory(self.path)
+        sync_folder(self.path)
 
     def wipe(self) -> None:
         """Empty it. A marker stays to the end: a crash in between leaves what is known to be incomplete."""
@@ -92,8 +92,8 @@ class DataDirectory:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-        sync_directory(self.path)
+        sync_folder(self.path)
 
     def _mark(self, marker: str) -> None:
         os.close(os.open(self.path / marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        sync_directory(self.path)
+        sync_folder(self.path)

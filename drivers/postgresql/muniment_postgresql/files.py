@@ -1,14 +1,14 @@
-"""Files of an instance: configuration that the engine may read, trees handed over, directories flushed."""
+"""Files of an instance: configuration that the engine may read, trees handed over."""
 
 import os
 import stat
 from pathlib import Path
-from tempfile import mkstemp
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Host
+from muniment.durable_file import write_durably
 
-__all__ = ["own_tree", "read_untrusted", "sync_directory", "write_config"]
+__all__ = ["own_tree", "read_untrusted", "write_config"]
 
 _UNTRUSTED_BYTES_MAX = 65_536
 
@@ -18,20 +18,8 @@ def write_config(host: Host, name: str, content: bytes) -> None:
     folder = host.config.outside
     if Path(name).name != name or name.startswith("."):
         raise OpFailed(Code.INVALID_ARGUMENT, f"{name!r} is not the name of a configuration file")
-    descriptor, temporary = mkstemp(dir=folder, prefix=f".{name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o640)
-            if host.user.uid != os.geteuid():
-                os.fchown(descriptor, -1, host.user.gid)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).rename(folder / name)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_directory(folder)
+    group = None if host.user.uid == os.geteuid() else host.user.gid
+    write_durably(folder / name, content, mode=0o640, group=group)
 
 
 def read_untrusted(path: Path) -> str:
@@ -55,12 +43,3 @@ def own_tree(folder: Path, uid: int, gid: int) -> None:
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             os.chown(Path(parent) / name, uid, gid, follow_symlinks=False)
-
-
-def sync_directory(folder: Path) -> None:
-    """Make names that were created or renamed in a directory outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from typing import IO, Final
 from muniment.clock import Clock, seconds
 from muniment.contract.backup import StoreRef
 from muniment.contract.errors import Code, OpFailed
-from muniment_guest.files import sync_directory
+from muniment.durable_file import sync_folder
 
 __all__ = ["FileStore"]
 
@@ -52,7 +52,7 @@ class FileStore:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 self._check_grant()
                 draft.rename(path)
-                sync_directory(self._home)
+                sync_folder(self._home)
             finally:
                 draft.unlink(missing_ok=True)
 
@@ -89,7 +89,7 @@ class FileStore:
     def _make_home(self) -> None:
         with suppress(FileExistsError):
             self._home.mkdir(mode=0o700)
-            sync_directory(self._home.parent)
+            sync_folder(self._home.parent)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
