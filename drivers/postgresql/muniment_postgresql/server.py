@@ -18,6 +18,8 @@ __all__ = ["start", "stop"]
 
 _SOCKET_PATH_BYTES_MAX = 107
 _POLL_S = 0.03
+_KILLED_ONE_GOES_S = 5.0
+_KILLED_ONE_IS_THERE = (f'"{health.POSTMASTER_FILE}" already exists', "is still in use")
 _OWN_WORDS = re.compile(
     r"^\d{4}-\d\d-\d\d [0-9:.]+ \S+ \[\d+\] ((?:LOG|WARNING|FATAL|PANIC):  .*)$", re.MULTILINE
 )
@@ -35,12 +37,19 @@ def start(
         OpFailed: it exits while starting, or does not answer within the limit.
     """
     _check_socket_path(host)
-    if not host.runtime.server().running:
-        access.write_access_rules(host)
-        (host.config.outside / health.STOPPED_FILE).unlink(missing_ok=True)
-        _forget_server_before_boot(host.data.outside / health.POSTMASTER_FILE)
-        host.runtime.start_server(_argv(host, programs))
-    return _wait_until_healthy(host, limit_s, waiting)
+    ends_s = time.monotonic() + _KILLED_ONE_GOES_S
+    while True:
+        if not host.runtime.server().running:
+            access.write_access_rules(host)
+            (host.config.outside / health.STOPPED_FILE).unlink(missing_ok=True)
+            _forget_server_before_boot(host.data.outside / health.POSTMASTER_FILE)
+            host.runtime.start_server(_argv(host, programs))
+        try:
+            return _wait_until_healthy(host, limit_s, waiting)
+        except OpFailed:
+            if time.monotonic() > ends_s or not _met_a_killed_one(host):
+                raise
+        time.sleep(_POLL_S)
 
 
 def stop(host: Host, grace_s: float) -> Health:
@@ -87,6 +96,13 @@ def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], N
             told_s = waited_s
             waiting(waited_s)
         time.sleep(_POLL_S)
+
+
+def _met_a_killed_one(host: Host) -> bool:
+    """Whether the engine gave up for the sake of one that was killed and is not quite gone: its process is not buried yet,
+    or its children still use the data."""
+    state = host.runtime.server()
+    return not state.running and any(words in state.log_tail for words in _KILLED_ONE_IS_THERE)
 
 
 def _reason(log: str) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -62,6 +64,23 @@ def test_killed_server(cache: Path) -> None:
 
         with closing(connect(guest, "u", "p", "d")) as session:
             assert session.execute("SELECT a FROM t").fetchall() == [(1,)]
+
+
+def test_killed_server_that_is_not_quite_gone(cache: Path) -> None:
+    """While the process of a killed server is not buried yet, the next one is started again until it is."""
+    with running_instance(cache) as guest:
+        pid = guest.host.runtime.server().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        while guest.host.runtime.server().running:
+            pass
+        file = guest.host.data.outside / "postmaster.pid"
+        with subprocess.Popen(["sleep", "1"], user=file.stat().st_uid, cwd="/") as unburied:
+            threading.Thread(target=unburied.wait).start()
+            file.write_text(file.read_text().replace(str(pid), str(unburied.pid), 1))
+
+            assert guest.start().state is HealthState.HEALTHY
+            assert unburied.poll() is not None
 
 
 def test_a_new_driver_object_finds_the_server(cache: Path) -> None:
