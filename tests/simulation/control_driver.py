@@ -1,7 +1,7 @@
 """The control half of a driver for engines that are simulated."""
 
 from muniment.contract.control import ControlDriver
-from muniment.contract.manifest import DatastoreSupport, Manifest, VersionSupport
+from muniment.contract.manifest import Capability, DatastoreSupport, Manifest, VersionSupport
 from muniment.contract.ops import Account, DatabaseSpec
 from muniment.secret import Secret
 
@@ -15,7 +15,7 @@ _MANIFEST = Manifest(
     datastores=(
         DatastoreSupport(name="simulated", versions=(VersionSupport(name="1", number="1.0", default=True),)),
     ),
-    capabilities=frozenset(),
+    capabilities=frozenset({Capability.SUPERUSER}),
 )
 
 

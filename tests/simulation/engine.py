@@ -315,6 +315,7 @@ class SimulatedJobs:
                 return ops.BootstrapResult(health=Health(state=HealthState.HEALTHY))
             case ops.RestoreBackup():
                 self._data.restored_from = args.backup_id
+                self._data.has_superuser = True  # as every backup may hold one
                 return ops.Restored(plain_bytes=1, server_version="1.0")
             case ops.CreateBackup():
                 return self._store(entry, args)

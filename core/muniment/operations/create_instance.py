@@ -5,6 +5,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from muniment.cloud.recipes import CloudResource, GuestSeed, PortRecipe, ServerRecipe, VolumeRecipe
+from muniment.contract.manifest import Capability
 from muniment.contract.messages import VolumeFacts
 from muniment.contract.ops import (
     RESTORE_APPLY,
@@ -36,6 +37,7 @@ from muniment.operations.databases import create_database
 from muniment.operations.guest_steps import Act, AwaitGuest, Job
 from muniment.operations.scene import Scene
 from muniment.operations.steps import NONE, Definition, Each, Ending, Endings, Failure, Step
+from muniment.operations.superuser import DISABLE
 from muniment.operations.users import create_user
 from muniment.store.writes import CommitReservation, ReleaseReservation
 
@@ -146,6 +148,15 @@ def _installed(scene: Scene, installed: Installed) -> Sequence[Event]:
     ]
 
 
+def _is_restored(scene: Scene) -> bool:
+    return scene.instance.backup_id is not None
+
+
+def _may_bring_superuser(scene: Scene) -> bool:
+    """A backup holds its instance's superuser, with a password that somebody knows."""
+    return _is_restored(scene) and Capability.SUPERUSER in scene.control.manifest.capabilities
+
+
 def _restore(scene: Scene) -> RestoreBackup:
     backup = scene.backup
     assert backup.completed is not None, "only a completed backup is restored"
@@ -244,7 +255,7 @@ CREATE_INSTANCE: Final = Definition(
             "restore_backup",
             Job(RESTORE_APPLY, _restore, secrets=_restore_key),
             undo=_VOLUME_GOES,
-            only_if=lambda scene: scene.instance.backup_id is not None,
+            only_if=_is_restored,
             after=("prepare_volume", "install_server"),
             complaint="the backup could not be restored",
         ),
@@ -255,11 +266,19 @@ CREATE_INSTANCE: Final = Definition(
             after=("prepare_volume", "install_server", "restore_backup"),
             complaint="the database could not be started",
         ),
+        Step(
+            "disable_superuser",
+            DISABLE,
+            undo=_VOLUME_GOES,
+            only_if=_may_bring_superuser,
+            after=("bootstrap",),
+            complaint="the superuser of the backup could not be taken away",
+        ),
         Each(
             "create_database",
             items=lambda scene: scene.instance.databases,
             step=create_database(_VOLUME_GOES),
-            after=("bootstrap",),
+            after=("disable_superuser",),
         ),
         Each(
             "create_user",

@@ -15,7 +15,7 @@ from muniment.operations.guest_steps import Act
 from muniment.operations.scene import Scene
 from muniment.operations.steps import NONE, Definition, Step
 
-__all__ = ["DISABLE_SUPERUSER", "ENABLE_SUPERUSER"]
+__all__ = ["DISABLE", "DISABLE_SUPERUSER", "ENABLE_SUPERUSER"]
 
 
 def _password(scene: Scene) -> Mapping[str, UUID]:
@@ -34,6 +34,9 @@ def _enabled(scene: Scene, state: SuperuserState) -> Sequence[Event]:
 def _disabled(scene: Scene, state: SuperuserState) -> Sequence[Event]:
     return [SuperuserDisabled(originator_id=scene.instance.id, originator_version=0)]
 
+
+DISABLE: Final = Act(SUPERUSER_DISABLE, _nothing, facts=_disabled)
+"""Take the superuser away; no failure where there is none."""
 
 ENABLE_SUPERUSER: Final = Definition(
     kind="enable_superuser.1",
@@ -57,7 +60,7 @@ DISABLE_SUPERUSER: Final = Definition(
     steps=(
         Step(
             "disable_superuser",
-            Act(SUPERUSER_DISABLE, _nothing, facts=_disabled),
+            DISABLE,
             undo=NONE("its password is nowhere"),
             complaint="the superuser could not be disabled",
         ),

@@ -87,6 +87,16 @@ def test_a_restore_comes_between_preparation_and_bootstrap() -> None:
     assert "restore_backup" in placed["bootstrap"]
 
 
+def test_a_restore_takes_the_superuser_of_the_backup_away() -> None:
+    """Before anything else is done in the new instance; an instance that is not restored has none."""
+    placed = {
+        step.name: step.after for step in CREATE_INSTANCE.place(scene(backup_id=UUID(int=9), databases=1))
+    }
+    assert placed["disable_superuser"] == ("bootstrap",)
+    assert placed["create_database_1"] == ("disable_superuser",)
+    assert "disable_superuser" not in {step.name for step in CREATE_INSTANCE.place(scene(databases=1))}
+
+
 @pytest.mark.parametrize("definition", CATALOGUE.values(), ids=CATALOGUE)
 def test_steps_stand_in_an_order_that_fits(definition: Definition) -> None:
     """Names are unique and each step comes after those it names."""
