@@ -8,22 +8,34 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import msgspec
 
 from muniment.clock import seconds
 from muniment.cloud.recipes import Kind
+from muniment.contract.messages import VolumeFacts
 from muniment.domain.guest import SILENT_S
 from muniment_cli.installation import Installation
 from muniment_cli.settings import agent_python
 from muniment_cli.shown import everything
 from muniment_projections.operations import Operations
 
-__all__ = ["Finding", "Verdict", "machine_findings", "plane_findings", "work_findings"]
+__all__ = [
+    "Finding",
+    "Verdict",
+    "machine_findings",
+    "plane_findings",
+    "volume_finding",
+    "work_findings",
+]
 
 _GIB = 1024**3
 _FREE_GIB_MIN = 2
+_FILLING = 85
+_FULL = 95
+"""Percent of an enforced volume in use; beyond the second an engine soon stops writing."""
 _ANSWER_S = 5.0
 _LAG_MAX = 1000
 _DOCKER_SOCKET = "/var/run/docker.sock"
@@ -34,6 +46,8 @@ class Verdict(StrEnum):
 
     GOOD = "ok"
     NOTE = "note"
+    WARN = "warn"
+    """Will be wrong soon."""
     WRONG = "wrong"
 
 
@@ -107,6 +121,7 @@ def plane_findings(installation: Installation) -> Iterator[Finding]:
 def work_findings(installation: Installation) -> Iterator[Finding]:
     """Agents that do not run or are not heard of, and operations that do not get on."""
     yield from _agents(installation)
+    yield from _volumes(installation)
     for operation in everything(Operations(installation.read_model), has_ended="no"):
         stuck = [step for step in operation["steps"] if step["is_blocked"] or step["failures"]]
         about = f"{operation['kind']} {operation['id']}"
@@ -148,6 +163,30 @@ def _agents(installation: Installation) -> Iterator[Finding]:
             )
         else:
             yield Finding(Verdict.GOOD, about, f"runs (process {pid})")
+
+
+def _volumes(installation: Installation) -> Iterator[Finding]:
+    """What guests last reported of volumes whose size is enforced; a directory reports the machine's disk."""
+    of = [record.tag.instance_id for record in installation.cloud.volumes.shelf.all()]
+    with installation.ledger.reading() as reader:
+        reports = [(instance_id, reader.volume_report(instance_id)) for instance_id in of]
+    for instance_id, report in reports:
+        if report is not None and (facts := msgspec.json.decode(report, type=VolumeFacts)).enforced:
+            yield volume_finding(instance_id, facts)
+
+
+def volume_finding(instance_id: UUID, facts: VolumeFacts) -> Finding:
+    """How full the volume of an instance is."""
+    used, whole = facts.used_bytes, facts.used_bytes + facts.available_bytes
+    percent = 100 * used // whole if whole else 0
+    about = f"volume of {instance_id}"
+    text = f"{percent} % of {whole / _GIB:.1f} GiB in use"
+    if percent < _FILLING:
+        return Finding(Verdict.GOOD, about, text)
+    verdict = Verdict.WARN if percent < _FULL else Verdict.WRONG
+    return Finding(
+        verdict, about, text, "delete data, or restore a backup into an instance with a larger volume"
+    )
 
 
 def _free(about: str, place: Path) -> Finding:
