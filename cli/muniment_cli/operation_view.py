@@ -24,22 +24,30 @@ _OVER = frozenset({"succeeded", "failed", "given_up", "undone"})
 Step = Mapping[str, Any]
 
 
-def follow_operation(rest: Rest, kind: str, *, limit_s: float, **facets: object) -> Mapping[str, Any]:
+def follow_operation(
+    rest: Rest, kind: str, *, limit_s: float, look: str, **facets: object
+) -> Mapping[str, Any]:
     """Show the newest operation of an instance or backup, which is of this kind, until it ends; the operation.
+
+    Whoever ends the watching early is told to `look` again: the command that shows how it went on.
 
     Raises:
         Failure: it failed, with the message for its owner, or has not ended in time.
     """
     try:
-        operation = _watched(rest, kind, limit_s, facets)
+        operation = _watched(rest, kind, limit_s, look, facets)
     except KeyboardInterrupt:
-        raise Failure("no longer watched; the operation goes on by itself", code=INTERRUPTED) from None
+        raise Failure(
+            f"no longer watched; the operation goes on by itself, look again with `{look}`", code=INTERRUPTED
+        ) from None
     if operation["status"] != _SUCCEEDED:
         raise Failure(operation["message"] or f"the operation ended as {operation['status']}")
     return operation
 
 
-def _watched(rest: Rest, kind: str, limit_s: float, facets: Mapping[str, object]) -> Mapping[str, Any]:
+def _watched(
+    rest: Rest, kind: str, limit_s: float, look: str, facets: Mapping[str, object]
+) -> Mapping[str, Any]:
     deadline_s = time.monotonic() + limit_s
     with _View() as view:
         while True:
@@ -49,9 +57,7 @@ def _watched(rest: Rest, kind: str, limit_s: float, facets: Mapping[str, object]
                 if operation["ended_at"] is not None:
                     return operation
             if time.monotonic() > deadline_s:
-                raise Failure(
-                    f"it has not ended in {limit_s:.0f} s; it goes on, look again with `muniment instance show`"
-                )
+                raise Failure(f"it has not ended in {limit_s:.0f} s; it goes on, look again with `{look}`")
             time.sleep(_LOOK_S)
 
 

@@ -17,6 +17,7 @@ __all__ = ["Rest", "log_in", "logged_in"]
 
 _TIMEOUT_S = 30.0
 _PAGE = 100
+_IDS_TOLD = 10
 
 Body = Mapping[str, Any]
 """A decoded JSON object."""
@@ -53,21 +54,33 @@ class Rest:
                 return
             marker = found[-1]["id"]
 
+    def called(self, collection: str, name_or_id: str) -> list[Body]:
+        """The item with this id, or else all with this name, in the service's order."""
+        items = list(self.all(collection))
+        by_id = [item for item in items if item["id"] == name_or_id]
+        return by_id or [item for item in items if item["name"] == name_or_id]
+
     def find(self, collection: str, name_or_id: str) -> Body:
         """The item with this id, or the only one with this name.
 
         Raises:
             BadInput: there is none, or several have that name.
         """
-        items = list(self.all(collection))
-        by_id = [item for item in items if item["id"] == name_or_id]
-        found = by_id or [item for item in items if item["name"] == name_or_id]
-        singular = collection.removesuffix("s")
+        found = self.called(collection, name_or_id)
         if not found:
-            raise BadInput(f"no {singular} is named {name_or_id} or has that id")
+            raise BadInput(f"no {collection.removesuffix('s')} is named {name_or_id} or has that id")
         if len(found) > 1:
-            raise BadInput(f"{len(found)} {collection} are named {name_or_id}; use the id of one")
-        shown: Body = self.get(f"/{collection}/{quote(found[0]['id'], safe='')}")[singular]
+            newest = [self._shown(collection, item["id"]) for item in found[:_IDS_TOLD]]
+            told = ", ".join(f"{item['id']} (created {item['created']})" for item in newest)
+            more = f" and {len(found) - _IDS_TOLD} older" if len(found) > _IDS_TOLD else ""
+            raise BadInput(
+                f"{len(found)} {collection} are named {name_or_id}; use the id of one: {told}{more}"
+            )
+        return self._shown(collection, found[0]["id"])
+
+    def _shown(self, collection: str, id_: str) -> Body:
+        """In full: lists of instances leave out when each was created."""
+        shown: Body = self.get(f"/{collection}/{quote(id_, safe='')}")[collection.removesuffix("s")]
         return shown
 
     def _call(

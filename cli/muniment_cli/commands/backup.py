@@ -1,9 +1,12 @@
 """`muniment backup`: backups, over the REST API, for tenants."""
 
+import shlex
+import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muniment_cli.confirmation import confirm
 from muniment_cli.operation_view import follow_operation
 from muniment_cli.output import Form, print_record, print_records
 from muniment_cli.rest import Body, logged_in
@@ -18,6 +21,7 @@ _LIMIT_S = 6 * 3600.0
 Cloud = Annotated[str | None, Parameter(help="Cloud in clouds.yaml; OS_CLOUD otherwise.")]
 Output = Annotated[Form, Parameter(alias="-o", help="How to print the result.")]
 Wait = Annotated[bool, Parameter(negative="", help="Show the steps until it is done.")]
+Yes = Annotated[bool, Parameter(negative="", help="Do not ask; without a terminal nobody is asked.")]
 NameOrId = Annotated[str, Parameter(help="Name or id of a backup.")]
 
 
@@ -36,12 +40,15 @@ def create(
     Example: `muniment backup create shop before-upgrade --wait`
     """
     with logged_in(cloud) as rest:
+        if rest.called("backups", name):
+            print(f"note: a backup named {name} is there already; tell them apart by id", file=sys.stderr)
         wanted = {"name": name, "instance": rest.find("instances", instance)["id"], "incremental": 0}
         if description is not None:
             wanted["description"] = description
         backup = rest.post("/backups", {"backup": wanted})["backup"]
         if wait:
-            follow_operation(rest, "create_backup", limit_s=_LIMIT_S, backup_id=backup["id"])
+            look = f"muniment backup show {shlex.quote(name)}"
+            follow_operation(rest, "create_backup", limit_s=_LIMIT_S, look=look, backup_id=backup["id"])
             backup = rest.get(f"/backups/{backup['id']}")["backup"]
     _print(backup, output)
 
@@ -74,16 +81,22 @@ def show(backup: NameOrId, *, cloud: Cloud = None, output: Output = "table") -> 
 
 
 @app.command
-def delete(backup: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> None:
-    """Delete a backup.
+def delete(backup: NameOrId, *, yes: Yes = False, wait: Wait = False, cloud: Cloud = None) -> None:
+    """Delete a backup; on a terminal it asks first.
 
     Example: `muniment backup delete before-upgrade --wait`
     """
     with logged_in(cloud) as rest:
         found = rest.find("backups", backup)
+        confirm(
+            f"This deletes the backup {found['name']} ({found['id']}), created {found['created']}.",
+            "There is no way back.",
+            yes=yes,
+        )
         rest.delete(f"/backups/{found['id']}")
         if wait:
-            follow_operation(rest, "delete_backup", limit_s=_LIMIT_S, backup_id=found["id"])
+            look = "muniment backup list"
+            follow_operation(rest, "delete_backup", limit_s=_LIMIT_S, look=look, backup_id=found["id"])
     print(f"backup {found['name']} ({found['id']}) is {'deleted' if wait else 'being deleted'}")
 
 

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 
 from muniment.secret import Secret
 from muniment_api.auth.passwords import generated_password
-from muniment_cli.failure import BadInput
+from muniment_cli.confirmation import confirm
+from muniment_cli.failure import BadInput, Failure
 from muniment_cli.operation_view import follow_operation
 from muniment_cli.output import Form, print_record, print_records
 from muniment_cli.psql import address_of, command_line
@@ -21,10 +22,12 @@ app = App(name="instance", help="Create, list, show, connect to and delete datab
 
 _COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
 _LIMIT_S = 900.0
+_COMPLETED = "COMPLETED"
 
 Cloud = Annotated[str | None, Parameter(help="Cloud in clouds.yaml; OS_CLOUD otherwise.")]
 Output = Annotated[Form, Parameter(alias="-o", help="How to print the result.")]
 Wait = Annotated[bool, Parameter(negative="", help="Show the steps until it is done.")]
+Yes = Annotated[bool, Parameter(negative="", help="Do not ask; without a terminal nobody is asked.")]
 NameOrId = Annotated[str, Parameter(help="Name or id of an instance.")]
 
 
@@ -48,7 +51,7 @@ def create(
     cloud: Cloud = None,
     output: Output = "table",
 ) -> None:
-    """Create an instance; with `--wait` the last line is a psql command that works.
+    """Create an instance; with `--wait` the last line is a psql command that reaches it.
 
     Example: `muniment instance create shop --size 2 --database shop --user app --wait`
     """
@@ -69,16 +72,23 @@ def create(
             access = [] if database is None else [{"name": database}]
             wanted["users"] = [{"name": user, "password": password.reveal_text(), "databases": access}]
         if backup is not None:
-            wanted["restorePoint"] = {"backupRef": rest.find("backups", backup)["id"]}
+            wanted["restorePoint"] = {"backupRef": _backup_id(rest, backup)}
+        is_taken = bool(rest.called("instances", name))
+        if is_taken:
+            print(f"note: an instance named {name} is there already; tell them apart by id", file=sys.stderr)
         instance = rest.post("/instances", {"instance": wanted})["instance"]
+        drawn = None if password_stdin else password
+        _tell_password(user, drawn)
         if wait:
-            follow_operation(rest, "create_instance", limit_s=_LIMIT_S, instance_id=instance["id"])
+            look = f"muniment instance show {instance['id'] if is_taken else shlex.quote(name)}"
+            follow_operation(rest, "create_instance", limit_s=_LIMIT_S, look=look, instance_id=instance["id"])
             instance = rest.get(f"/instances/{instance['id']}")["instance"]
-    _print(instance, output)
-    _tell_password(user, password, from_stdin=password_stdin)
-    if wait and user is not None and output == "table":
-        address, port = address_of(instance)
-        print(command_line(address, port, user=user, database=database or "postgres", password=password))
+        line = None
+        if wait and (user is not None or backup is not None):
+            line = _connect_line(rest, instance, user=user, database=database, password=drawn)
+    _print_created(instance, output, line, drawn)
+    if backup is not None:
+        print("its accounts and their passwords are those of the backup", file=sys.stderr)
 
 
 @app.command(name="list")
@@ -103,16 +113,22 @@ def show(instance: NameOrId, *, cloud: Cloud = None, output: Output = "table") -
 
 
 @app.command
-def delete(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> None:
-    """Delete an instance with everything in it; its backups stay.
+def delete(instance: NameOrId, *, yes: Yes = False, wait: Wait = False, cloud: Cloud = None) -> None:
+    """Delete an instance with everything in it; its backups stay. On a terminal it asks first.
 
     Example: `muniment instance delete shop --wait`
     """
     with logged_in(cloud) as rest:
         found = rest.find("instances", instance)
+        confirm(
+            f"This deletes the instance {found['name']} ({found['id']}) with everything in it.",
+            _what_is_left(rest, found["id"]),
+            yes=yes,
+        )
         rest.delete(f"/instances/{found['id']}")
         if wait:
-            follow_operation(rest, "delete_instance", limit_s=_LIMIT_S, instance_id=found["id"])
+            look = "muniment instance list"
+            follow_operation(rest, "delete_instance", limit_s=_LIMIT_S, look=look, instance_id=found["id"])
     print(f"instance {found['name']} ({found['id']}) is {'deleted' if wait else 'being deleted'}")
 
 
@@ -122,7 +138,7 @@ def connect(
     *,
     user: Annotated[str, Parameter(help="Account.")],
     database: Annotated[
-        str | None, Parameter(help="Database; the one named like the account otherwise.")
+        str | None, Parameter(help="Database; otherwise the only one, or the one named like the account.")
     ] = None,
     cloud: Cloud = None,
 ) -> None:
@@ -131,13 +147,67 @@ def connect(
     Example: `muniment instance connect shop --user app --database shop`
     """
     with logged_in(cloud) as rest:
-        address, port = address_of(rest.find("instances", instance))
-    words = shlex.split(command_line(address, port, user=user, database=database or user))
+        found = rest.find("instances", instance)
+        address, port = address_of(found)
+        database = database or _only(rest, found, "databases") or user
+    words = shlex.split(command_line(address, port, user=user, database=database))
     sys.stdout.flush()
     try:
         os.execvp(words[0], words)  # noqa: S606 - psql takes this process's place
     except OSError:
         raise BadInput("there is no psql on this machine; install a PostgreSQL client") from None
+
+
+def _what_is_left(rest: Rest, instance_id: str) -> str:
+    """Whether a deletion can be made good."""
+    backups = rest.all("backups", instance_id=instance_id)
+    completed = [backup for backup in backups if backup["status"] == _COMPLETED]
+    if not completed:
+        return "No COMPLETED backup of it exists: there is no way back."
+    newest = max(completed, key=_created)
+    return f"COMPLETED backups of it stay: {len(completed)}, the newest is {newest['name']} of {_created(newest)}."
+
+
+def _backup_id(rest: Rest, name_or_id: str) -> str:
+    """Of several backups with one name the newest that is complete is meant."""
+    found = rest.called("backups", name_or_id)
+    completed = [backup for backup in found if backup["status"] == _COMPLETED]
+    if len(found) < 2 or not completed:  # one, whatever its state, is for the service to judge
+        return str(rest.find("backups", name_or_id)["id"])
+    newest = max(completed, key=_created)
+    print(
+        f"note: {len(found)} backups are named {name_or_id}; "
+        f"this is the newest COMPLETED one, {newest['id']} (created {newest['created']})",
+        file=sys.stderr,
+    )
+    return str(newest["id"])
+
+
+def _created(backup: Body) -> str:
+    return str(backup["created"])
+
+
+def _connect_line(
+    rest: Rest, instance: Body, *, user: str | None, database: str | None, password: Secret | None
+) -> str:
+    """A psql command; what a restored instance brought with it is looked up."""
+    address, port = address_of(instance)
+    return command_line(
+        address,
+        port,
+        user=user or _only(rest, instance, "users") or "ACCOUNT",
+        database=database or _only(rest, instance, "databases") or "postgres",
+        password=password,
+    )
+
+
+def _only(rest: Rest, instance: Body, collection: str) -> str | None:
+    """The name of the only database or user of an instance; None when there are more, or it does not tell."""
+    try:
+        found = rest.get(f"/instances/{instance['id']}/{collection}")[collection]
+    except Failure:
+        return None
+    return str(found[0]["name"]) if len(found) == 1 else None
 
 
 def _password(user: str | None, *, from_stdin: bool) -> Secret | None:
@@ -153,10 +223,10 @@ def _password(user: str | None, *, from_stdin: bool) -> Secret | None:
     return Secret(text)
 
 
-def _tell_password(user: str | None, password: Secret | None, *, from_stdin: bool) -> None:
-    """A drawn password is shown once, on standard error, so that the output stays the record alone."""
-    if user is not None and password is not None and not from_stdin:
-        print(f"password of {user}: {password.reveal_text()} (shown only now)", file=sys.stderr)
+def _tell_password(user: str | None, drawn: Secret | None) -> None:
+    """Before any wait, which may end early; on standard error, so that the output stays the record alone."""
+    if user is not None and drawn is not None:
+        print(f"password of {user}: {drawn.reveal_text()} (shown only now)", file=sys.stderr, flush=True)
 
 
 def _flavor_id(rest: Rest, wanted: str | None) -> str:
@@ -171,6 +241,17 @@ def _flavor_id(rest: Rest, wanted: str | None) -> str:
 
 def _id_of(flavor: Body) -> str:
     return str(flavor.get("str_id") or flavor["id"])
+
+
+def _print_created(instance: Body, output: Form, line: str | None, drawn: Secret | None) -> None:
+    """The new instance and how to reach it: the last line for people, two fields more for programs."""
+    if output == "table":
+        _print(instance, output)
+        if line is not None:
+            print(line)
+        return
+    more = {"password": None if drawn is None else drawn.reveal_text(), "connect": line}
+    _print({**instance, **{key: value for key, value in more.items() if value is not None}}, output)
 
 
 def _print(instance: Body, output: Form) -> None:

@@ -11,6 +11,8 @@ from muniment_cli.failure import INTERRUPTED, Failure
 from muniment_cli.operation_view import follow_operation
 from muniment_cli.rest import Rest
 
+_LOOK = "muniment instance show shop"
+
 
 def _step(name: str, status: str) -> dict[str, Any]:
     return {"name": name, "status": status, "duration_s": 1.25, "message": None}
@@ -49,7 +51,10 @@ def test_each_step_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         [_operation("running", _step("a", "succeeded"), _step("b", "running"))],
         [_operation("succeeded", _step("a", "succeeded"), _step("b", "succeeded"))],
     )
-    assert follow_operation(rest, "create_instance", limit_s=10, instance_id="i")["status"] == "succeeded"
+    assert (
+        follow_operation(rest, "create_instance", limit_s=10, look=_LOOK, instance_id="i")["status"]
+        == "succeeded"
+    )
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
@@ -63,13 +68,13 @@ def test_a_failed_one_ends_with_its_message() -> None:
     """The message for the owner is what the command ends with."""
     rest = _rest([_operation("failed", message="the disk is full")])
     with pytest.raises(Failure, match="the disk is full"):
-        follow_operation(rest, "create_instance", limit_s=10)
+        follow_operation(rest, "create_instance", limit_s=10, look=_LOOK)
 
 
 def test_a_slow_one_is_left_alone() -> None:
     """Past the limit the command ends and says that the operation goes on."""
-    with pytest.raises(Failure, match="it goes on"):
-        follow_operation(_rest([_operation("running")]), "create_instance", limit_s=-1)
+    with pytest.raises(Failure, match=f"it goes on, look again with `{_LOOK}`"):
+        follow_operation(_rest([_operation("running")]), "create_instance", limit_s=-1, look=_LOOK)
 
 
 def test_ctrl_c_leaves_it_going(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +84,6 @@ def test_ctrl_c_leaves_it_going(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(operation_view.time, "sleep", interrupt)
-    with pytest.raises(Failure, match="goes on") as caught:
-        follow_operation(_rest([_operation("running")]), "create_instance", limit_s=10)
+    with pytest.raises(Failure, match=f"goes on by itself, look again with `{_LOOK}`") as caught:
+        follow_operation(_rest([_operation("running")]), "create_instance", limit_s=10, look=_LOOK)
     assert caught.value.code == INTERRUPTED

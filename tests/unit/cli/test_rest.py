@@ -98,18 +98,22 @@ def _two_of_a_name(request: httpx.Request) -> httpx.Response:
     last = request.url.path.rpartition("/")[2]
     if last == "instances":
         return httpx.Response(200, json={"instances": listed})
-    return httpx.Response(200, json={"instance": {"id": last, "full": True}})
+    return httpx.Response(200, json={"instance": {"id": last, "created": f"day {last}"}})
 
 
 def test_a_thing_is_found_by_name_or_id() -> None:
     """An id goes before a name, and what is found is shown in full."""
     rest = _rest(_two_of_a_name)
-    assert rest.find("instances", "2") == {"id": "2", "full": True}
-    assert rest.find("instances", "b") == {"id": "3", "full": True}
+    assert rest.find("instances", "2") == {"id": "2", "created": "day 2"}
+    assert rest.find("instances", "b") == {"id": "3", "created": "day 3"}
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("a", "2 instances are named a"), ("c", "no instance is named c")]
+    ("name", "said"),
+    [
+        ("a", "2 instances are named a.*: 1 [(]created day 1[)], 2 [(]created day 2[)]$"),
+        ("c", "no instance is named c"),
+    ],
 )
 def test_a_doubtful_name_is_refused(name: str, said: str) -> None:
     """A name of several things, or of none, is not guessed at."""
