@@ -13,6 +13,7 @@ from starlette.types import ExceptionHandler
 
 from muniment.domain.refused import Refused
 from muniment.fault import Fault
+from muniment.store.chain import BrokenChain
 from muniment.store.conflict import NotSaved
 from muniment_api.responses import JsonResponse
 
@@ -74,7 +75,17 @@ def fault_handlers(render: Render) -> dict[type[Exception], ExceptionHandler]:
         message = "Others are changing this at the moment; nothing was done, try again."
         return render(request, 503, message, {"Retry-After": "1"})
 
-    return {Refused: refused, HTTPException: refused_by_starlette, Fault: failed, NotSaved: overtaken}
+    def broken(request: Request, error: Exception) -> Response:
+        assert isinstance(error, BrokenChain)
+        return _history_broken(request, error, render)
+
+    return {
+        Refused: refused,
+        HTTPException: refused_by_starlette,
+        Fault: failed,
+        NotSaved: overtaken,
+        BrokenChain: broken,
+    }
 
 
 def unexpected(request: Request, error: Exception, render: Render = trove_fault) -> Response:
@@ -94,6 +105,14 @@ def _world_failed(request: Request, error: Fault, render: Render) -> Response:
         message = f"The {error.port} does not answer at the moment; try again later (id {error_id})."
         return render(request, 503, message, {"Retry-After": "5"})
     return render(request, 500, f"The {error.port} has failed; in the log it has the id {error_id}.", {})
+
+
+def _history_broken(request: Request, error: BrokenChain, render: Render) -> Response:
+    """500: nothing that such a history says can be believed, and only an operator can do something about it."""
+    error_id = str(uuid4())
+    log.error(error.advice, error_id=error_id, reason=error.reason)
+    message = f"The history of what was asked for is broken; the operator finds more in the log by the id {error_id}."
+    return render(request, 500, message, {})
 
 
 def _headers_of(error: Refused) -> dict[str, str]:

@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError, Group
 
 from muniment.domain.refused import Refused
 from muniment.fault import Fault
+from muniment.store.chain import BrokenChain
 from muniment_cli.failure import BAD_INPUT, FAILED, INTERRUPTED, Failure
 
 __all__ = ["main", "menu", "run"]
@@ -65,6 +66,8 @@ def run(arguments: Sequence[str]) -> int:
         return _say(refused.message, BAD_INPUT)
     except Fault as fault:
         return _say(fault.message, FAILED if fault.retryable else BAD_INPUT)
+    except BrokenChain as broken:
+        return _say(broken.advice, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -3,14 +3,16 @@
 from random import Random
 
 import pytest
+import structlog
 from tests.operations.cases import running_instance
 from tests.simulation.chance import Chance
-from tests.simulation.processes import SimulatedTaskManager
+from tests.simulation.processes import SimulatedTaskManager, WatchedWorker
 from tests.simulation.requests import Requests
 from tests.simulation.world import World
 
 from muniment.domain.instance import ACTIONABLE_HEALTH
 from muniment.domain.operation import End, Intended
+from muniment.operations.worker import Worker
 from muniment.store.conflict import ClaimLost
 from muniment.store.ledger import Claim
 from muniment.store.writes import RenewClaim
@@ -93,6 +95,28 @@ def test_a_worker_that_loads_late_drops_an_ended_operation() -> None:
     with pytest.raises(ClaimLost):
         manager._manager._worker.drive(claim)
     finish(world)
+
+
+def test_an_operation_with_an_altered_history_does_not_look_like_a_bug(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The taskmanager says in one line, without a traceback, where the history is broken and what to run."""
+    world = calm_world()
+    creation = Requests(world).create()
+    # The watching one takes every exception for a bug, as it must while nobody alters histories.
+    monkeypatch.setattr(WatchedWorker, "drive", Worker.drive)
+    with world.ledger._recorder.writing() as cursor:
+        cursor.execute(
+            "UPDATE events SET state = CAST('{}' AS BLOB) WHERE originator_id = :id",
+            {"id": str(creation.operation_id)},
+        )
+    manager = world.actors[0]
+    assert isinstance(manager, SimulatedTaskManager)
+    with structlog.testing.capture_logs() as records:
+        manager._manager.run_once()
+    told = [record for record in records if record["log_level"] == "error"]
+    assert [record["event"].startswith("the history is broken at position ") for record in told] == [True]
+    assert "exc_info" not in told[0]
 
 
 def test_an_idle_taskmanager_says_when_to_come_back() -> None:

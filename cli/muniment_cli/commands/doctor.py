@@ -9,7 +9,15 @@ from cyclopts import Parameter
 
 from muniment.operations.reconciler import Orphan, Reconciler
 from muniment.operations.timing import ONE_MACHINE
-from muniment_cli.commands.findings import Finding, Verdict, machine_findings, plane_findings, work_findings
+from muniment.store.chain import BrokenChain
+from muniment_cli.commands.findings import (
+    Finding,
+    Verdict,
+    history_finding,
+    machine_findings,
+    plane_findings,
+    work_findings,
+)
 from muniment_cli.failure import FAILED, BadInput
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, print_records
@@ -36,15 +44,15 @@ def doctor(
     """
     with opened(data) as installation:
         reconciler = _reconciler(installation)
-        orphans = reconciler.orphans()
         if remove_orphans:
-            return _remove(reconciler, orphans, ask=not yes)
+            return _remove(reconciler, reconciler.orphans(), ask=not yes)
         findings = [
             *machine_findings(installation),
             *plane_findings(installation),
+            history_finding(installation.recorder),
             *work_findings(installation),
+            *_orphan_findings(reconciler),
         ]
-        findings += _orphan_findings(orphans)
     print_records([_row(finding) for finding in findings], output, _COLUMNS)
     return FAILED if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
 
@@ -53,7 +61,12 @@ def _reconciler(installation: Installation) -> Reconciler:
     return Reconciler(installation.ledger, installation.cloud, installation.clock, ONE_MACHINE)
 
 
-def _orphan_findings(orphans: Sequence[Orphan]) -> Iterator[Finding]:
+def _orphan_findings(reconciler: Reconciler) -> Iterator[Finding]:
+    try:
+        orphans = reconciler.orphans()
+    except BrokenChain as broken:
+        yield Finding(Verdict.WRONG, "resources", "who holds them cannot be told", broken.advice)
+        return
     for orphan in orphans:
         resource = orphan.resource
         yield Finding(

@@ -17,6 +17,10 @@ from muniment.clock import seconds
 from muniment.cloud.recipes import Kind
 from muniment.contract.messages import VolumeFacts
 from muniment.domain.guest import SILENT_S
+from muniment.store.events import head
+from muniment.store.recorder import Recorder
+from muniment.store.transaction import Transaction
+from muniment.store.verify import verify_log
 from muniment_cli.installation import Installation
 from muniment_cli.settings import agent_python
 from muniment_cli.shown import everything
@@ -25,6 +29,7 @@ from muniment_projections.operations import Operations
 __all__ = [
     "Finding",
     "Verdict",
+    "history_finding",
     "machine_findings",
     "plane_findings",
     "volume_finding",
@@ -36,6 +41,8 @@ _FREE_GIB_MIN = 2
 _FILLING = 85
 _FULL = 95
 """Percent of an enforced volume in use; beyond the second an engine soon stops writing."""
+_EVENTS_MAX = 50_000
+"""As many are verified in about a second."""
 _ANSWER_S = 5.0
 _LAG_MAX = 1000
 _DOCKER_SOCKET = "/var/run/docker.sock"
@@ -84,6 +91,26 @@ def machine_findings(installation: Installation) -> Iterator[Finding]:
         name = rejected.driver or rejected.package
         yield Finding(Verdict.WRONG, f"driver {name}", "; ".join(rejected.reasons), "muniment drivers")
     yield _docker()
+
+
+def history_finding(recorder: Recorder) -> Finding:
+    """Whether the log is what was written; a long one is left to `muniment verify`."""
+    with recorder.reading() as cursor:
+        events = head(Transaction(cursor, now_s=0))
+    if events > _EVENTS_MAX:
+        return Finding(
+            Verdict.NOTE, "history", f"{events} events, too many to verify by the way", "muniment verify"
+        )
+    verdict = verify_log(recorder)
+    if verdict.broken is None:
+        return Finding(Verdict.GOOD, "history", f"{verdict.events} events verified")
+    broken = verdict.broken
+    return Finding(
+        Verdict.WRONG,
+        "history",
+        f"broken at position {broken.position}: version {broken.version} of stream {broken.stream_id} {broken.reason}",
+        "muniment verify",
+    )
 
 
 def plane_findings(installation: Installation) -> Iterator[Finding]:

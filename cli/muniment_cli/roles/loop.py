@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from muniment.store.chain import BrokenChain
 from muniment.store.wakeup import Wakeup
 
 __all__ = ["Loop"]
@@ -65,16 +66,25 @@ class Loop:
             try:
                 idle_s = self._step()
                 failures, self.failure = 0, ""
+            except BrokenChain as broken:
+                failures += 1
+                self.failure = broken.advice
+                log.error(broken.advice, role=self.name, failures=failures)
+                self._back_off(failures)
+                continue
             except Exception as error:
                 failures += 1
                 self.failure = str(error) or type(error).__name__
                 log.error("role's step failed", role=self.name, failures=failures, exc_info=error)
-                self._pause(min(_BACK_OFF_S * 2.0 ** min(failures - 1, 10), _BACK_OFF_MAX_S))
+                self._back_off(failures)
                 continue
             if not self._is_woken:
                 self._pause(idle_s)
             elif idle_s > 0 and not self._stopping:
                 self._wakeup.wait(seen, idle_s)
+
+    def _back_off(self, failures: int) -> None:
+        self._pause(min(_BACK_OFF_S * 2.0 ** min(failures - 1, 10), _BACK_OFF_MAX_S))
 
     def _pause(self, pause_s: float) -> None:
         """Let time pass; only a stop cuts it short. After a fault, or every commit would try again at once."""

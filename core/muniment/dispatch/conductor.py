@@ -29,6 +29,7 @@ from muniment.domain.event import About, Event
 from muniment.fault import Fault
 from muniment.secret import Secret
 from muniment.secrets.vault import Vault
+from muniment.store.chain import BrokenChain
 from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger
 from muniment.store.reader import Reader
@@ -103,6 +104,9 @@ class Conductor:
                 raise
             log.error("letter cannot be dealt with", kind=letter.kind, reason=fault.message)
             self._reject(letter, "fault")
+        except BrokenChain as broken:
+            log.error(broken.advice, kind=letter.kind)
+            self._reject(letter, "broken_history")
         except Exception:
             # A message that trips a bug of ours would otherwise come first for ever, and stop all guests.
             log.exception("letter trips a bug", kind=letter.kind)
@@ -130,7 +134,7 @@ class Conductor:
                     raise
                 continue
             if gap:
-                log.info("messages of a guest skipped", instance_id=str(message.instance_id), skipped=gap)
+                log.debug("messages of a guest skipped", instance_id=str(message.instance_id), skipped=gap)
             return
 
     def _effect(self, reader: Reader, message: Message) -> Effect:

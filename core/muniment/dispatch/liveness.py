@@ -68,9 +68,7 @@ class Liveness:
                 instance = self._ledger.load(INSTANCE, instance_id)
             except BrokenChain as broken:
                 # Every other guest is still worth watching.
-                log.error(
-                    "stream of a silent guest is broken", instance_id=str(instance_id), reason=broken.reason
-                )
+                log.error(broken.advice, instance_id=str(instance_id), reason=broken.reason)
                 return False
             events = [] if instance is None else fell_silent(instance, self._silent_s)
             if instance is None or not events:

@@ -5,6 +5,7 @@ import structlog
 from muniment.clock import Clock, seconds
 from muniment.fault import Fault
 from muniment.operations.worker import Worker
+from muniment.store.chain import BrokenChain
 from muniment.store.conflict import ClaimLost, Conflict
 from muniment.store.ledger import Ledger
 
@@ -58,6 +59,8 @@ class TaskManager:
         except (Conflict, Fault) as trouble:
             # The claim is left to run out: a pause before the next try, and nobody spins.
             log.warning("operation put off", operation_id=str(claim.operation_id), reason=str(trouble))
+        except BrokenChain as broken:
+            log.error(broken.advice, operation_id=str(claim.operation_id), kind=claim.kind)
         except Exception:
             # A bug in one operation's steps must not stop all the others; its claim runs out and it is tried again.
             log.exception("operation trips a bug", operation_id=str(claim.operation_id), kind=claim.kind)

@@ -38,6 +38,11 @@ class BrokenChain(Exception):
         self.position = row.position
         self.reason = reason
 
+    @property
+    def advice(self) -> str:
+        """The one line for an operator."""
+        return f"the history is broken at position {self.position}; run muniment verify"
+
 
 def digest(previous: bytes, stream_id: UUID, version: int, topic: str, body: bytes) -> bytes:
     """SHA-256 over the predecessor's digest and the event as stored (personal fields sealed)."""

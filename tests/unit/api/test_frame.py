@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -14,6 +15,7 @@ from tests.asgi import AsgiClient
 from muniment.clock import ManualClock
 from muniment.domain.refused import NotFound, Refused
 from muniment.fault import Fault
+from muniment.store.chain import BrokenChain, StoredRow
 from muniment_api.app import create_app
 from muniment_api.auth.embedded import EmbeddedIdentity
 from muniment_api.auth.keystone_v3 import keystone_app
@@ -62,6 +64,8 @@ def _raise(error: Exception) -> Callable[[Call], Response]:
     return handler
 
 
+_ALTERED = BrokenChain(StoredRow(7, UUID(int=1), 2, "t", b"", b"", b""), "was altered")
+
 ROUTES = (
     Route("GET", "/things/{id}", "instance:show", _echo),
     Route("PUT", "/things/{id}", "instance:update", _rename),
@@ -70,6 +74,7 @@ ROUTES = (
     Route("GET", "/lost", "instance:index", _raise(NotFound("instance", "x"))),
     Route("GET", "/fault", "instance:index", _raise(Fault("store", "/var/db is full"))),
     Route("GET", "/broken", "instance:index", _raise(Fault("store", "chain broken", retryable=False))),
+    Route("GET", "/altered", "instance:index", _raise(_ALTERED)),
     Route("GET", "/bug", "instance:index", _raise(RuntimeError("inner words"))),
     Route("GET", "/admin", "quota:update", _echo),
 )
@@ -308,6 +313,19 @@ def test_bug_is_500_with_an_id_that_the_log_has(frame: Frame, path: str) -> None
     assert "inner words" not in detail["message"]
     assert logged[0]["error_id"] in detail["message"]
     assert answer.headers["X-Compute-Request-Id"].startswith("req-")
+
+
+def test_a_broken_history_is_no_bug(frame: Frame) -> None:
+    """The caller gets an id; the log says in one line, under that id, where the history is broken and what to run."""
+    with structlog.testing.capture_logs() as records:
+        answer = frame.call("GET", "/altered")
+    told = [record for record in records if record["log_level"] == "error"]
+    assert answer.status_code == 500
+    assert [record["event"] for record in told] == [
+        "the history is broken at position 7; run muniment verify"
+    ]
+    assert told[0]["error_id"] in answer.json()["instanceFault"]["message"]
+    assert not {"traceback", "exc_info"} & set(told[0])
 
 
 def test_every_answer_has_its_request_id_twice(frame: Frame) -> None:

@@ -1,9 +1,12 @@
 """A role's loop: woken, stopped, and not ended by a fault."""
 
 import threading
+from uuid import UUID
 
 import pytest
+import structlog
 
+from muniment.store.chain import BrokenChain, StoredRow
 from muniment.store.wakeup import Wakeup
 from muniment_cli.roles import loop as loop_module
 from muniment_cli.roles.loop import Loop
@@ -55,6 +58,25 @@ def test_a_fault_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loop.stop()
     assert loop.join()
     assert not loop.is_running
+
+
+def test_a_broken_history_is_told_in_one_line() -> None:
+    """It is no bug of the role: a line without a traceback says where it is broken and what to run."""
+    failed = threading.Event()
+    loop = Loop("test", Wakeup(), lambda: _broken(failed))
+    with structlog.testing.capture_logs() as records:
+        loop.start()
+        assert failed.wait(_LIMIT_S)
+        loop.stop()
+        assert loop.join()
+    assert loop.failure == "the history is broken at position 7; run muniment verify"
+    assert {record["event"] for record in records} == {loop.failure}
+    assert all("exc_info" not in record for record in records)
+
+
+def _broken(failed: threading.Event) -> float:
+    failed.set()
+    raise BrokenChain(StoredRow(7, UUID(int=1), 2, "t", b"", b"", b""), "was altered")
 
 
 def test_a_loop_of_the_clock_is_not_woken_but_stopped() -> None:

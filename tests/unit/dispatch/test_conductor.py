@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from tests.dispatch_kit import Guest, World
 from tests.ledgers import ABOUT, VAULT
 
@@ -314,9 +315,14 @@ def test_broken_stream(world: World) -> None:
         world.instance(guest)
     guest.say(healthy())
     other.say(done(row.id))
-    assert world.conductor.run_once() == 2
+    with structlog.testing.capture_logs() as records:
+        assert world.conductor.run_once() == 2
     assert len(world.signals(operation_id)) == 1
     assert world.conductor.run_once() == 0
+    told = [record for record in records if record["log_level"] == "error"]
+    assert [record["event"].startswith("the history is broken at position ") for record in told] == [True]
+    assert "exc_info" not in told[0]
+    assert world.conductor.rejected == {"broken_history": 1}
 
 
 def _alter_stream(world: World, instance_id: UUID) -> None:
