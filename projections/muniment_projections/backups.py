@@ -19,7 +19,7 @@ class BackupProjection(Projection[Backup]):
     """One row for each backup that is not deleted, also after its instance is."""
 
     KIND = "backup"
-    FORM = 2
+    FORM = 3
     TABLES = (TABLE,)
     BIRTHS = (BackupRequested,)
     aggregate = BACKUP
@@ -62,7 +62,9 @@ class Backups(Collection):
 
 def _document(s: Backup) -> dict[str, object]:
     done = s.completed
-    return {
+    # Ours: Trove's backups do not say why they failed.
+    reason = {"message": s.message} if s.message else {}
+    return reason | {
         "id": s.id,
         "name": s.name,
         "description": s.description,

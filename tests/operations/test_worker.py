@@ -10,7 +10,9 @@ from tests.simulation.processes import SimulatedTaskManager, WatchedWorker
 from tests.simulation.requests import Requests
 from tests.simulation.world import World
 
-from muniment.domain.instance import ACTIONABLE_HEALTH
+from muniment.cloud.cloud import NO_SPACE, CloudRefused
+from muniment.cloud.recipes import CloudResource, Recipe
+from muniment.domain.instance import ACTIONABLE_HEALTH, INSTANCE, InstanceRequested
 from muniment.domain.operation import End, Intended
 from muniment.operations.worker import Worker
 from muniment.store.conflict import ClaimLost
@@ -117,6 +119,27 @@ def test_an_operation_with_an_altered_history_does_not_look_like_a_bug(
     told = [record for record in records if record["log_level"] == "error"]
     assert [record["event"].startswith("the history is broken at position ") for record in told] == [True]
     assert "exc_info" not in told[0]
+
+
+def test_an_owner_reads_that_there_was_no_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cloud says for owners ends up in the instance's fault; what it says for operators does not."""
+    world = calm_world()
+
+    def full(recipe: Recipe) -> CloudResource:
+        raise CloudRefused("3 MiB are free below /machine", for_owner=NO_SPACE)
+
+    monkeypatch.setattr(world.cloud, "create", full)
+    requested = Requests(world).create().events[0]
+    assert isinstance(requested, InstanceRequested)
+    finish(world)
+    instance = world.ledger.load(INSTANCE, requested.originator_id)
+    assert instance is not None
+    fault = instance.fault
+    assert fault is not None
+    assert fault.message == (
+        "could not create the instance: the volume could not be made (No space left on device)"
+    )
+    assert "3 MiB are free" in fault.details
 
 
 def test_an_idle_taskmanager_says_when_to_come_back() -> None:

@@ -13,20 +13,27 @@ from muniment.cloud.recipes import CloudResource, Flavor, Kind, Network, Recipe,
 from muniment.contract.backup import StoreRef
 from muniment.fault import Fault
 
-__all__ = ["ALLOWED_CIDRS", "SECURITY_GROUPS", "Cloud", "CloudRefused", "ObjectStore"]
+__all__ = ["ALLOWED_CIDRS", "NO_SPACE", "SECURITY_GROUPS", "Cloud", "CloudRefused", "ObjectStore"]
 
 ALLOWED_CIDRS = "allowed_cidrs"
 """Capability: source rules are really enforced."""
 SECURITY_GROUPS = "security_groups"
 """Capability: ports have groups that have to be made and removed."""
 
+NO_SPACE = "No space left on device"
+"""What an owner reads where a cloud has no room for what they asked for."""
+
 
 class CloudRefused(Fault):
     """The cloud said no: nothing came to be, and nothing will from this call."""
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
-        """Say what was refused and why; `retryable` when the same call may succeed later."""
+    def __init__(self, message: str, *, retryable: bool = True, for_owner: str = "") -> None:
+        """Say what was refused and why; `retryable` when the same call may succeed later.
+
+        `for_owner` is what the owner of the instance may read of it: nothing about machines that are not theirs.
+        """
         super().__init__("cloud", message, retryable=retryable)
+        self.for_owner = for_owner
 
 
 class Cloud(Protocol):

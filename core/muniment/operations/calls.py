@@ -150,6 +150,8 @@ class Refusal:
 
     message: str
     retryable: bool
+    for_owner: str = ""
+    """What an owner may read of it."""
 
 
 @dataclass(frozen=True)

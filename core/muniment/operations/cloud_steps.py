@@ -152,8 +152,8 @@ class Ensure(_CloudStep):
             case Absent():
                 # It may still come: look often for a while, and finally once nothing can come any more.
                 plan.wait(step.name, min(plan.now_s + plan.timing.cloud_poll_s, state.settled_at_s))
-            case Refusal(message, retryable):
-                plan.fail(step.name, message, tries=step.tries, retryable=retryable)
+            case Refusal(message, retryable, for_owner):
+                plan.fail(step.name, message, tries=step.tries, retryable=retryable, message=for_owner)
             case NotMade():
                 plan.say(Withdrawn(originator_id=plan.operation.id, originator_version=0, step=step.name))
             case Building() | Removing() | NoAnswer():

@@ -61,7 +61,7 @@ class Performer:
                 case Purge():
                     return Purged(self.objects.purge(call.reference))
         except CloudRefused as refused:
-            return Refusal(refused.message, refused.retryable)
+            return Refusal(refused.message, refused.retryable, refused.for_owner)
         except Fault as fault:
             return NoAnswer(f"{fault.port}: {fault.message}")
 

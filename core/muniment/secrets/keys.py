@@ -77,8 +77,11 @@ class KeyEncryptionKeys:
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
+            advice = "; put your copy back" if isinstance(error, FileNotFoundError) else ""
             raise Fault(
-                "secrets", f"{path}: the key file cannot be read: {error.strerror}", retryable=False
+                "secrets",
+                f"{path}: the key file cannot be read: {error.strerror}{advice}",
+                retryable=False,
             ) from error
         with os.fdopen(handle, "rb") as file:
             _refuse_open_file(path, os.fstat(file.fileno()))
@@ -95,7 +98,9 @@ class KeyEncryptionKeys:
             return self._keys[key_id]
         except KeyError:
             raise Fault(
-                "secrets", f"key-encryption key {key_id.hex()} is not in the key file", retryable=False
+                "secrets",
+                f"key-encryption key {key_id.hex()} is not in the key file; put your copy back",
+                retryable=False,
             ) from None
 
 

@@ -1,5 +1,6 @@
 """What only the local cloud promises: addresses of their own, detached agents, a certain end, no half resources."""
 
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from tests.clouds import eventually, port_for, servers_of, volume_for, wait_unti
 
 from muniment.clock import SystemClock
 from muniment.cloud.cloud import CloudRefused
+from muniment.cloud.local import shelf
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import can_mount_images, is_mounted
@@ -178,8 +180,24 @@ def test_a_full_disk_refuses_volumes(place: Path) -> None:
     layout = Layout(root=place / "cloud", run=place / "run", gateway_file=place / "gateway")
     settings = LocalCloudSettings(free_bytes_min=2**60)
     cloud = LocalCloud(layout, settings, SystemClock(), agent_python=place / "nothing")
-    with pytest.raises(CloudRefused, match="MiB are free"):
+    with pytest.raises(CloudRefused, match="MiB are free") as refused:
         cloud.create(volume_for(uuid4()))
+    assert refused.value.for_owner == "No space left on device"
+
+
+def test_a_disk_that_fills_up_meanwhile_refuses(
+    local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that finds no space leaves nothing behind, and the owner may read why."""
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(shelf, "write_durably", full)
+    with pytest.raises(CloudRefused, match="No space left") as refused:
+        local_cloud.create(volume_for(uuid4()))
+    assert refused.value.for_owner == "No space left on device"
+    assert list(local_cloud.volumes.shelf.folder.iterdir()) == []
 
 
 def test_one_change_at_a_time(local_cloud: LocalCloud) -> None:

@@ -42,7 +42,9 @@ def test_a_gateway_for_other_machines(machine: Machine) -> None:
 def test_a_missing_key_file(machine: Machine) -> None:
     """The file is named; no new key is made, under which nothing would open."""
     (machine.data / "key").unlink()
-    assert f"{machine.data}/key" in machine.refused()
+    told = machine.refused()
+    assert f"{machine.data}/key" in told
+    assert "put your copy back" in told
     assert not (machine.data / "key").exists()
 
 

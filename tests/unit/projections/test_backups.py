@@ -58,8 +58,8 @@ def test_a_backup_through_its_life() -> None:
     assert backups.get(ID, project_id=PROJECT, view=View.DETAIL) is None
 
 
-def test_a_failed_backup_has_no_size() -> None:
-    """It stays in the list until its owner deletes it."""
+def test_a_failed_backup_has_a_reason_and_no_size() -> None:
+    """It stays in the list, with what its owner may read of why, until they delete it."""
     begun = backup_history(ID, INSTANCE)[:2]
     failed = BackupFailed(originator_id=ID, originator_version=3, message="the disk is full")
     _, read_model = projected(begun, [failed])
@@ -67,6 +67,7 @@ def test_a_failed_backup_has_no_size() -> None:
     seen = shown(Backups(read_model).get(ID, project_id=PROJECT, view=View.DETAIL))
 
     assert (seen["status"], seen["size"], seen["locationRef"]) == ("FAILED", None, None)
+    assert seen["message"] == "the disk is full"
 
 
 def test_backups_of_one_instance() -> None:

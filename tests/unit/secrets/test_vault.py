@@ -71,5 +71,5 @@ def test_an_older_key_still_opens_and_is_not_current() -> None:
 def test_a_foreign_key_is_named() -> None:
     """A row of another installation is a fault about the key, not about the row."""
     wrapped = Vault(KeyEncryptionKeys.generate()).wrap(*PLACE, Secret("s3cret"))
-    with pytest.raises(Fault, match="not in the key file"):
+    with pytest.raises(Fault, match="not in the key file; put your copy back"):
         VAULT.unwrap(*PLACE, wrapped)

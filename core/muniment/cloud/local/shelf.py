@@ -1,5 +1,6 @@
 """One kind of resource on disk: a directory for each, with a record, that appears and disappears as a whole."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from muniment.cloud.cloud import NO_SPACE, CloudRefused
 from muniment.cloud.recipes import Tag
 from muniment.durable_file import sync_folder, write_durably
 from muniment.fault import Fault
@@ -15,6 +17,7 @@ from muniment.fault import Fault
 __all__ = ["Record", "Shelf"]
 
 _RECORD = "record.json"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STAGED = ".new-"
 _LEAVING = ".old-"
 
@@ -61,16 +64,22 @@ class Shelf(Generic[R]):
         return self.folder / resource_id
 
     def add(self, record: R, prepare: Callable[[Path, Path], None] = lambda aside, final: None) -> None:
-        """Put a resource up. `prepare(aside, final)` fills its directory at `aside`, which will be `final`."""
+        """Put a resource up. `prepare(aside, final)` fills its directory at `aside`, which will be `final`.
+
+        Raises:
+            CloudRefused: there is no space left; nothing was put up.
+        """
         aside, final = self.folder / (_STAGED + record.id), self.path(record.id)
-        aside.mkdir()
         try:
+            aside.mkdir()
             aside.chmod(self._mode)
             prepare(aside, final)
             write_durably(aside / _RECORD, _encoded(record))
             os.rename(aside, final)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(aside, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise CloudRefused(f"{self.folder}: {error.strerror}", for_owner=NO_SPACE) from error
             raise
         sync_folder(self.folder)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from muniment.clock import Clock, seconds
-from muniment.cloud.cloud import CloudRefused
+from muniment.cloud.cloud import NO_SPACE, CloudRefused
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images
 from muniment.cloud.local.settings import LocalCloudSettings
@@ -58,7 +58,8 @@ class Volumes:
         if free < self._settings.free_bytes_min:
             raise CloudRefused(
                 f"{free // 2**20} MiB are free below {self.shelf.folder}; "
-                f"a volume needs at least {self._settings.free_bytes_min // 2**20}"
+                f"a volume needs at least {self._settings.free_bytes_min // 2**20}",
+                for_owner=NO_SPACE,
             )
         is_image = recipe.size_gib * _GIB >= XFS_BYTES_MIN and self.why_no_images() == ""
         record = VolumeRecord(
