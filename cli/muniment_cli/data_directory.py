@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +74,8 @@ class DataDirectory:
             version = self.version_file.read_text().strip()
         except FileNotFoundError:
             raise BadInput(
-                f"there is no data directory at {self.root}; `muniment up --data {self.root}` makes one"
+                f"there is no data directory at {self.root}; name another with --data or {DATA_VARIABLE}, "
+                f"or make this one: `muniment up --data {shlex.quote(str(self.root))}`"
             ) from None
         except OSError as error:
             raise BadInput(f"{self.root} cannot be read: {error.strerror}") from error

@@ -29,6 +29,8 @@ def passwd(
 ) -> None:
     """Set the password of an account; its tokens end, and `clouds.yaml` gets the new one.
 
+    A drawn one is printed when there is no `clouds.yaml` to write it to.
+
     Asks twice on a terminal, else reads one line from standard input. Works whether `muniment up` runs or not.
 
     Example: `muniment passwd demo --generate`
@@ -40,10 +42,19 @@ def passwd(
         raise BadInput(f"no account is named {account}; there are: {names}")
     password = generated_password() if generate else _asked()
     users.set_password(account, password)
-    if CloudsFile(directory.clouds_file).set_password(account, password):
-        print(f"the password of {account} is set, and written to {directory.clouds_file}")
-    else:
-        print(f"the password of {account} is set")
+    clouds = CloudsFile(directory.clouds_file)
+    is_written = False
+    try:
+        is_written = clouds.set_password(account, password)
+    finally:  # also when the file is damaged: a drawn password that nobody saw would lock the account
+        if generate and not is_written:
+            print(f"password of {account}: {password.reveal_text()} (shown only now)", flush=True)
+    where = ""
+    if is_written:
+        where = f", and written to {clouds.path}"
+    elif not clouds.path.exists():
+        where = f"; {clouds.path} is not there to take it"
+    print(f"the password of {account} is set{where}")
 
 
 def _asked() -> Secret:

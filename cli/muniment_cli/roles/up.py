@@ -12,11 +12,12 @@ from cyclopts import Parameter
 
 from muniment.durable_file import write_durably
 from muniment_api.listen import refuse_open_gateway, refuse_open_listening
-from muniment_cli.clouds_file import TENANT_CLOUD, CloudsFile
+from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.installation import Installation
 from muniment_cli.roles import first_start
+from muniment_cli.roles.announcement import announce
 from muniment_cli.roles.control_plane import ControlPlane
 from muniment_cli.roles.listeners import address_of, free_port, listen, split
 from muniment_cli.roles.logs import write_logs
@@ -120,7 +121,9 @@ def _run(
         ]
     )
     try:
-        _serve(plane, web, lambda: _announce(data, plane, url, is_first=is_first))
+        _serve(
+            plane, web, lambda: announce(data, url, plane.remarks() if is_first else (), is_first=is_first)
+        )
     finally:
         installation.close()
     print("stopped; agents and databases keep running, `muniment down` stops them", flush=True)
@@ -147,19 +150,3 @@ def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:
         plane.gateway.close()
         web.stop()
         plane.stop()
-
-
-def _announce(data: DataDirectory, plane: ControlPlane, url: str, *, is_first: bool) -> None:
-    """What a person needs to go on, and `ready` for programs, as the last line."""
-    if is_first:
-        print(f"data directory  {data.root}")
-        print(f"accounts        demo and admin; their passwords are in {data.clouds_file}")
-        print(f"key             {data.key_file}")
-        print("                without this file no backup opens: keep a copy on another machine,")
-        print(f"                `muniment keys export --data {data.root} FILE` makes one")
-        print("next            in another terminal, the export line below and then:")
-        print("                muniment instance create shop --database shop --user app --wait")
-        for line in plane.remarks():
-            print(f"note            {line}")
-    print(f"export OS_CLIENT_CONFIG_FILE={data.clouds_file} OS_CLOUD={TENANT_CLOUD}")
-    print(f"ready {url}", flush=True)

@@ -10,8 +10,8 @@ from muniment_cli.failure import BadInput
 
 
 def test_no_directory_says_how_to_make_one(tmp_path: Path) -> None:
-    """A command on nothing names the command that makes it."""
-    with pytest.raises(BadInput, match="muniment up --data"):
+    """A command on nothing names the ways to name another, and the command that makes it."""
+    with pytest.raises(BadInput, match=r"--data or MUNIMENT_DATA.*`muniment up --data .*/none`"):
         DataDirectory(tmp_path / "none").check()
 
 
