@@ -35,6 +35,26 @@ _COMMANDS = (
 )
 
 
+_ACCOUNTS = "users and databases: the openstack client, such as `openstack database user list INSTANCE`"
+_RESTORE = "`muniment instance create NAME --backup BACKUP`"
+_HINTS = {
+    "list": "`muniment instance list`",
+    "create": "`muniment instance create NAME`",
+    "show": "`muniment instance show NAME`",
+    "delete": "`muniment instance delete NAME`",
+    "connect": "`muniment instance connect NAME`",
+    "restore": _RESTORE,
+    "backup restore": _RESTORE,
+    "instance restore": _RESTORE,
+    "logs": "`muniment events`, and the output of `muniment up`",
+    "start": "`muniment up`",
+    "stop": "`muniment down`",
+    "user": _ACCOUNTS,
+    "database": _ACCOUNTS,
+}
+"""What people may have meant who type a command that there is not."""
+
+
 def menu(called: str | None = None) -> App:
     """The whole command line. A command's module is imported when it is called; `called` shows the help of its own."""
     app = App(
@@ -61,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     except Failure as failure:
         return _say(failure.message, failure.code)
     except CycloptsError as error:
-        return _say(f"{str(error).strip()} See `muniment --help`.", BAD_INPUT)
+        return _say(f"{str(error).strip()} {_hint(arguments)}", BAD_INPUT)
     except Refused as refused:
         return _say(refused.message, BAD_INPUT)
     except Fault as fault:
@@ -80,6 +100,13 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Entry point of the `muniment` program."""
     sys.exit(run(sys.argv[1:]))
+
+
+def _hint(arguments: Sequence[str]) -> str:
+    for words in (" ".join(arguments[:2]), " ".join(arguments[:1])):
+        if words in _HINTS:
+            return f"Try {_HINTS[words]}." if _HINTS[words].startswith("`") else f"For {_HINTS[words]}."
+    return "See `muniment --help`."
 
 
 def _say(message: str, code: int) -> int:

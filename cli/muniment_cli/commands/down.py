@@ -49,10 +49,14 @@ def down(
     servers = list(cloud.servers.shelf.all())
     if purge and not yes:
         _ask(directory, len(servers))
-    _stop_plane(directory)
+    ran = _stop_plane(directory)
     with directory.lock():
         if purge:
             _purge(directory, cloud)
+            return
+        if not ran and all(cloud.servers.is_quiet(server) for server in servers):
+            _stop_servers(cloud, servers)  # only file systems are left to take down
+            print("nothing ran")
             return
         killed = _stop_servers(cloud, servers)
         print(f"stopped: the control plane and {_databases(len(servers))}")
@@ -71,22 +75,23 @@ def _ask(directory: DataDirectory, servers: int) -> None:
         raise BadInput("nothing was removed")
 
 
-def _stop_plane(directory: DataDirectory) -> None:
-    """Ask the control plane to end, as Ctrl-C would."""
+def _stop_plane(directory: DataDirectory) -> bool:
+    """Ask the control plane to end, as Ctrl-C would; whether it ran."""
     pid = directory.holder()
     if pid is None:
-        return
+        return False
     try:
         os.kill(pid, signal.SIGTERM)
     except PermissionError:
         raise BadInput(f"the control plane (process {pid}) belongs to another user") from None
     except ProcessLookupError:
-        return
+        return False
     deadline_s = time.monotonic() + _PLANE_S
     while directory.holder() == pid:
         if time.monotonic() > deadline_s:
             raise Failure(f"the control plane (process {pid}) has not ended in {_PLANE_S:.0f} s")
         time.sleep(_LOOK_S)
+    return True
 
 
 def _stop_servers(cloud: LocalCloud, servers: list[ServerRecord]) -> int:

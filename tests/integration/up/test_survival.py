@@ -112,10 +112,14 @@ def test_a_moved_gateway_reaches_running_agents(running: Machine) -> None:
 def test_down_stops_everything_and_up_brings_it_back(running: Machine) -> None:
     """After `down` nothing runs; after `up` the database is back by itself, with its data."""
     _query(running, "CREATE TABLE kept (n integer); INSERT INTO kept VALUES (42)")
+    name = _instance(running)["name"]
     down = running.operate("down")
     assert down.returncode == 0, down.stderr
     assert down.stdout == "stopped: the control plane and 1 database\n"
     assert not _processes_in(running.data)
+    assert running.operate("down").stdout == "nothing ran\n"
+    assert len(running.operate("events", "--instance", name, "--tail", "2").stdout.splitlines()) == 2
+    assert "no instance named nobody" in running.operate("events", "--instance", "nobody").stderr
     running.up()
     running.wait_for(lambda: _query(running, "SELECT n FROM kept") == "42", "the database is back")
 

@@ -89,3 +89,22 @@ def test_operators_commands_need_a_data_directory(
     assert main.run([command, "--data", str(place)]) == 2
     assert "muniment up" in capsys.readouterr().err
     assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("list", "muniment instance list"),
+        ("connect demo", "muniment instance connect"),
+        ("logs", "muniment events"),
+        ("user list", "the openstack client"),
+        ("backup restore x", "muniment instance create NAME --backup"),
+        ("instance restore x", "muniment instance create NAME --backup"),
+    ],
+)
+def test_an_unknown_command_gets_a_hint(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What people may have meant is named in the one line."""
+    assert main.run(line.split()) == 2
+    said = capsys.readouterr().err
+    assert hint in said
+    assert said.count("\n") == 1
