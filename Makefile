@@ -31,10 +31,12 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(UV):
+	@echo "$(VENV): making the environment"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.run: $(UV) requirements/run.txt $(METADATA)
+	@echo "$(VENV): installing the control plane and the muniment command"
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(VENV) -r requirements/run.txt $(addprefix -e ,$(PROJECTS))
 	touch $@
 
@@ -45,6 +47,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 # What runs beside a database: the agent and the guest half of the drivers, in an environment of its own. Its packages are
 # installed as copies, as they would be in a guest image, and anew whenever a source changed.
 $(GUEST)/.guest: $(UV) requirements/guest.txt $(METADATA) $(GUEST_SOURCES)
+	@echo "$(GUEST): installing the agent and the database engines"
 	test -x $(GUEST)/bin/python || $(PYTHON) -m venv --without-pip $(GUEST)
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) -r requirements/guest.txt
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) --no-deps --reinstall ./core ./guest ./drivers/postgresql
@@ -52,6 +55,7 @@ $(GUEST)/.guest: $(UV) requirements/guest.txt $(METADATA) $(GUEST_SOURCES)
 
 .PHONY: install
 install: $(VENV)/.run $(GUEST)/.guest ## make .venv with every package in it, and .venv-guest for the agents
+	@echo "done; now run $(BIN)/muniment up"
 
 .PHONY: deps
 deps: ## install the system's parts that some tests need (root, Debian)
@@ -71,7 +75,7 @@ $(VENV)/.flights: $(VENV)/.run
 	touch $@
 
 .PHONY: demo
-demo: install $(VENV)/.flights ## from nothing to a restored database, through the REST API; last line: demo passed
+demo: $(VENV)/.run $(GUEST)/.guest $(VENV)/.flights ## from nothing to a restored database, through the REST API; last line: demo passed
 	@$(BIN)/muniment demo
 
 .PHONY: test

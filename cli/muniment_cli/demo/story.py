@@ -4,7 +4,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from muniment_cli.demo.progress import Progress
 from muniment_cli.demo.proofs import prove_chain, prove_read_models
 from muniment_cli.demo.tenant import Tenant
 
-__all__ = ["tell"]
+__all__ = ["shortened", "tell"]
 
 _DATABASE, _USER = "flights", "pilot"
+_FIRST, _LAST = 6, 3
+"""How much of a history is shown, so that the end of the demo stays in sight."""
 _DELETED_CARRIER = "UA"
 
 
@@ -147,7 +149,7 @@ class _Story:
         with self._progress.step(f"show the history of {instance['name']}") as step:
             lines = self._operator.run("events", "--instance", instance["id"]).splitlines()
             step.note = f"{len(lines)} lines"
-        for line in lines:
+        for line in shortened(lines):
             self._progress.say(f"       {line}")
         return len(self._tenant.get("/events", instance_id=instance["id"])["events"])
 
@@ -178,6 +180,14 @@ class _Story:
                 step.live(path)
                 self._tenant.wait_gone(path, path)
             step.note = f"{len(paths)} gone"
+
+
+def shortened(lines: Sequence[str]) -> Sequence[str]:
+    """The first and the last lines of a history, and between them how many more there are."""
+    between = len(lines) - _FIRST - _LAST
+    if between <= 1:
+        return lines
+    return [*lines[:_FIRST], f"… {between} more …", *lines[-_LAST:]]
 
 
 def _free_port() -> int:
