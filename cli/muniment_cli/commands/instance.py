@@ -86,9 +86,9 @@ def create(
         line = None
         if wait and (user is not None or backup is not None):
             line = _connect_line(rest, instance, user=user, database=database, password=drawn)
-    _print_created(instance, output, line, drawn)
     if backup is not None:
-        print("its accounts and their passwords are those of the backup", file=sys.stderr)
+        print("its accounts and their passwords are those of the backup", file=sys.stderr, flush=True)
+    _print_created(instance, output, line, drawn)
 
 
 @app.command(name="list")
