@@ -121,7 +121,7 @@ def decode(content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind, strict=False, dec_hook=_special)
     except msgspec.ValidationError as error:
-        raise _invalid(f"Validation error: {error}") from None
+        raise _invalid(f"Validation error: {_plainly(str(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _invalid("The body is not valid JSON in UTF-8.") from error
 
@@ -140,6 +140,20 @@ def _check_depth(content: bytes) -> None:
                 raise _invalid(f"The body is nested more than {DEPTH_MAX} levels deep.")
         elif byte in b"}]":
             depth -= 1
+
+
+_EMPTY = re.compile(r"Expected `str` of length >= 1 - at `\$(?:\.\w+)?\.(\w+)`")
+_MISSING = re.compile(r"Object missing required field `(\w+)`(?: - at `\$\.\w+`)?")
+"""Only of what the body is about: deeper down, in lists above all, the field's name does not say which one it is."""
+
+
+def _plainly(told: str) -> str:
+    """The commonest mistakes in words; all others as the decoder tells them, with their place."""
+    if found := _EMPTY.fullmatch(told):
+        return f"{found[1]} must not be empty"
+    if found := _MISSING.fullmatch(told):
+        return f"{found[1]} is missing"
+    return told
 
 
 def _special(kind: type, value: object) -> object:
