@@ -42,7 +42,7 @@ _FILLING = 85
 _FULL = 95
 """Percent of an enforced volume in use; beyond the second an engine soon stops writing."""
 _EVENTS_MAX = 50_000
-"""As many are verified in about a second."""
+"""Beyond so many, verifying by the way would keep an operator waiting."""
 _ANSWER_S = 5.0
 _LAG_MAX = 1000
 _DOCKER_SOCKET = "/var/run/docker.sock"
