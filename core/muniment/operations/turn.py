@@ -129,6 +129,8 @@ class _Turn:
         while progressed and not self._must_turn_round():
             progressed = False
             for name, step in self.steps.items():
+                if self._must_turn_round():
+                    return  # a poll has just given up: nothing more begins beside a command that may yet have its effect
                 before = self.plan.step(name).progress
                 self._begin_or_poll(name, step, polled)
                 progressed |= self.plan.step(name).progress is not before
