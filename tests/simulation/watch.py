@@ -41,6 +41,7 @@ from muniment.domain.operation import (
     UnwindingStarted,
 )
 from muniment.domain.resources import Role
+from muniment.operations.create_instance import CREATE_INSTANCE
 from muniment_guest.journal import Entry
 
 if TYPE_CHECKING:
@@ -274,6 +275,8 @@ class Watch:
         things = [t for t in self._world.cloud.things.values() if t.tag.instance_id == instance_id]
         if instance.occupants:
             raise Violation(f"{instance_id} is still occupied")
+        if self._is_reset_for_good(instance_id):
+            return  # what its create may have made stays, and counted, until its owner deletes it
         if instance.lifecycle in (Lifecycle.DELETED, Lifecycle.FAILED):
             if things:
                 raise Violation(f"{instance_id} is {instance.lifecycle} and has {[t.id for t in things]}")
@@ -311,6 +314,17 @@ class Watch:
                 f"history of {instance_id}: {databases} {users}; engine: {server.data.databases} {server.data.users}"
             )
 
+    def _is_reset_for_good(self, instance_id: UUID) -> bool:
+        """Whether a reset ended its create, and nobody has deleted it since."""
+        if self._world.instance(instance_id).lifecycle is not Lifecycle.FAILED:
+            return False
+        return any(
+            outcome is End.RESET
+            and self.operations[operation_id] == CREATE_INSTANCE.kind
+            and self._instance_of[operation_id] == instance_id
+            for operation_id, outcome in self.ended.items()
+        )
+
     def _is_of(self, operation_id: UUID, instance_id: UUID) -> bool:
         operation = self.operation(operation_id)
         return any(subject.id == instance_id for subject in operation.subjects)
@@ -337,12 +351,22 @@ class Watch:
             raise Violation(f"backup {backup_id} is {backup.status} at the end")
 
     def _check_quota(self, project: str) -> None:
-        """What is counted at the end is what is there: no more, no less."""
+        """What is counted at the end is what is there: no more, no less. Of an instance whose create was reset, all that was
+        asked for is counted, whether it came to be or not."""
         things = [
-            t for t in self._world.cloud.things.values() if self.instances[t.tag.instance_id] == project
+            t
+            for t in self._world.cloud.things.values()
+            if self.instances[t.tag.instance_id] == project and not self._is_reset_for_good(t.tag.instance_id)
         ]
-        volumes = sum(getattr(t.recipe, "size_gib", 0) for t in things)
-        servers = sum(1 for t in things if t.recipe.kind is Kind.SERVER)
+        reset = [
+            self._world.instance(i)
+            for i, owner in self.instances.items()
+            if owner == project and self._is_reset_for_good(i)
+        ]
+        volumes = sum(getattr(t.recipe, "size_gib", 0) for t in things) + sum(
+            i.volume_size_gib for i in reset
+        )
+        servers = sum(1 for t in things if t.recipe.kind is Kind.SERVER) + len(reset)
         backups = [self._world.ledger.load(BACKUP, backup_id) for backup_id in self.backups]
         kept = sum(
             1
