@@ -1,5 +1,6 @@
 """Rules of the protocol that broke simpler ideas, each in the one scenario that shows it."""
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from tests.simulation.processes import SimulatedTaskManager
 from tests.simulation.requests import Requests
 from tests.simulation.world import World
 
+from muniment.cloud.recipes import CloudResource, Kind, Tag
 from muniment.domain.accounts import WantedDatabase
 from muniment.domain.arguments import DatabasesArguments
 from muniment.domain.backup import BackupStatus
@@ -245,6 +247,22 @@ def test_reset_does_not_stop_a_deletion(world: World, requests: Requests) -> Non
     finish(world)
 
 
+def test_a_purge_counts_only_once_no_guest_may_write(world: World, requests: Requests) -> None:
+    """A backup that a reset ended is deleted no earlier than its grant ends, since its guest may write until then."""
+    instance_id = running_instance(world)
+    requests.back_up(world.instance(instance_id))
+    world.run_until(world.now_s() + 1)
+    (backup_id,) = world.watch.backups
+    requests.reset(instance_id)
+    granted_until_s = world.backup(backup_id).granted_until_s
+    deletion = requests.delete_backup(world.backup(backup_id)).operation_id
+    world.run_until(granted_until_s - 1)
+    assert deletion not in world.watch.ended
+    finish(world)
+    assert world.watch.ended[deletion] is End.SUCCEEDED
+    assert not world.objects.objects
+
+
 # -- the cloud -----------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +293,25 @@ def test_a_call_that_was_never_made_uses_up_no_try(world: World, requests: Reque
     history = world.ledger.history(beginning.operation_id)
     assert any(isinstance(event, Withdrawn) for event in history)
     assert all(step.failures == 0 for step in world.watch.operation(beginning.operation_id).steps.values())
+    assert outcome_of(world, beginning) is End.SUCCEEDED
+
+
+def test_nothing_is_made_after_a_find_that_outlasts_the_permit(world: World, requests: Requests) -> None:
+    """The permit is looked at again directly before the call that makes something; that was not made, and is tried again."""
+    beginning = requests.create()
+    find, slow_s = world.cloud.find, iter([world.knowledge.timing.permit_s + 1])
+
+    def find_slowly(kind: Kind, tag: Tag) -> Sequence[CloudResource]:
+        found = find(kind, tag)
+        if took_s := next(slow_s, 0.0):
+            world.clock.advance(took_s)
+        return found
+
+    world.cloud.find = find_slowly  # type: ignore[method-assign]
+    finish(world)
+    history = world.ledger.history(beginning.operation_id)
+    first = next(e for e in history if isinstance(e, Intended))
+    assert any(isinstance(e, Withdrawn) and e.step == first.step for e in history)
     assert outcome_of(world, beginning) is End.SUCCEEDED
 
 

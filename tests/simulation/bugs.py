@@ -12,6 +12,8 @@ from typing import Any, Final
 from tests.simulation.engine import MemoryJournal
 
 from muniment.contract.messages import Command, FromGuest
+from muniment.domain.event import Event
+from muniment.domain.instance import EpochRaised
 from muniment.domain.operation import End, Progress
 from muniment.operations import takeover, turn
 from muniment.operations.guest_steps import _Command
@@ -91,6 +93,16 @@ def _quota_released_at_take_over(original: Callable[..., None]) -> Callable[...,
     return end
 
 
+def _without_epochs(original: Callable[..., None]) -> Callable[..., None]:
+    """The epoch stays what it was."""
+
+    def say(self: Any, event: Event) -> None:
+        if not isinstance(event, EpochRaised):
+            original(self, event)
+
+    return say
+
+
 _Change = tuple[type, str, Callable[[Any], Any]]
 
 BUGS: Final[dict[str, Sequence[_Change]]] = {
@@ -102,6 +114,8 @@ BUGS: Final[dict[str, Sequence[_Change]]] = {
     ],
     "guest without dedup": [(Machine, "hear", _guest_without_dedup)],
     "quota released at a take-over": [(takeover._Ending, "_end", _quota_released_at_take_over)],
+    "no epoch raised at a take-over": [(takeover._Ending, "say", _without_epochs)],
+    "no epoch raised at an unwinding": [(Plan, "say", _without_epochs)],
 }
 
 

@@ -249,6 +249,8 @@ class SimulatedObjects:
         """Names by location."""
         self.keeps_always = False
         self.keeps_once = False
+        self.on_purge: Callable[[str], None] = lambda location: None
+        """Called with the location as a purge begins."""
         self._chance = chance
 
     def reference(self, project_id: str, backup_id: UUID, *, until_s: float) -> StoreRef:
@@ -257,6 +259,7 @@ class SimulatedObjects:
 
     def purge(self, reference: StoreRef) -> bool:
         """See `ObjectStore`."""
+        self.on_purge(reference.location)
         if self._chance.happens("cloud_silent_never"):
             raise Fault("objects", "no answer")
         if self.keeps_always or self.keeps_once:

@@ -41,6 +41,7 @@ class Tenant:
         self._next_s = self._world.now_s() + self._world.chance.random.expovariate(1 / 60)
         wishes = [self._create] * 4 + [self._restart] * 3 + [self._back_up] * 4
         wishes += [self._restore] * 2 + [self._delete_backup] * 2 + [self._delete] * 2 + [self._cancel] * 2
+        wishes += [self._reset]
         try:
             self._world.chance.random.choice(wishes)()
         except (Refused, Conflict):
@@ -68,6 +69,9 @@ class Tenant:
 
     def _delete(self) -> None:
         self._requests.delete(self._any_instance())
+
+    def _reset(self) -> None:
+        self._requests.reset(self._any_instance())
 
     def _cancel(self) -> None:
         watch = self._world.watch

@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from muniment.cloud.recipes import Kind
-from muniment.domain.backup import BACKUP, BackupStatus
+from muniment.domain.backup import (
+    BACKUP,
+    BackupCompleted,
+    BackupDeleted,
+    BackupFailed,
+    BackupStatus,
+    UploadGranted,
+)
 from muniment.domain.event import Event
 from muniment.domain.instance import (
     INSTANCE,
     DatabaseCreated,
     DatabaseDropped,
+    EpochRaised,
     InstanceDeleted,
     InstanceFailed,
     InstanceRequested,
@@ -22,8 +30,18 @@ from muniment.domain.instance import (
     UserCreated,
     UserDropped,
 )
-from muniment.domain.operation import OPERATION, Completed, End, Intended, Operation, Started
+from muniment.domain.operation import (
+    OPERATION,
+    Completed,
+    End,
+    Intended,
+    Operation,
+    Started,
+    SubjectKind,
+    UnwindingStarted,
+)
 from muniment.domain.resources import Role
+from muniment.operations.create_instance import CREATE_INSTANCE
 from muniment_guest.journal import Entry
 
 if TYPE_CHECKING:
@@ -63,12 +81,27 @@ class Watch:
         """Project of each instance, by id."""
         self.backups: set[UUID] = set()
         self._commands: dict[UUID, tuple[UUID, str]] = {}
+        self._instance_of: dict[UUID, UUID] = {}
+        """The instance that an operation is about."""
+        self._epochs: defaultdict[UUID, int] = defaultdict(lambda: 1)
+        """Of each instance."""
+        self._made_under: dict[UUID, int] = {}
+        """The highest epoch that an operation's commands were made under."""
+        self._fenced: defaultdict[UUID, int] = defaultdict(int)
+        """The lowest epoch under which a command of the instance may be made, since others ended without an answer."""
+        self._stale_at_birth: dict[UUID, int] = {}
+        """That epoch, for each command, as it was when the command was made."""
+        self._granted: dict[UUID, float] = {}
+        """Until when a guest may write, by backup of which nobody knows whether one still does."""
+        self._purged_in_time: set[UUID] = set()
+        """Backups of which a purge began when no guest could write any more."""
         self._acted: dict[tuple[UUID, str], list[tuple[SimulatedServer, UUID]]] = defaultdict(list)
 
     # -- at every save -------------------------------------------------------------------------------------------------
 
     def saved(self, events: Sequence[Event]) -> None:
         """These events were just stored."""
+        given_up: set[UUID] = set()
         for event in events:
             match event:
                 case InstanceRequested():
@@ -76,14 +109,66 @@ class Watch:
                 case Started():
                     self.operations[event.originator_id] = event.kind
                     self.backups |= {s.id for s in event.subjects if s.kind == "backup"}
+                    for subject in event.subjects:
+                        if subject.kind is SubjectKind.INSTANCE:
+                            self._instance_of[event.originator_id] = subject.id
                 case Intended(command_id=UUID() as command):
                     self._commands[command] = (event.originator_id, event.step)
+                    self._command_made(event, command)
+                case EpochRaised():
+                    self._epochs[event.originator_id] = event.epoch
+                case UnwindingStarted() if event.unsure:
+                    given_up.add(event.originator_id)
                 case Completed():
                     self.ended[event.originator_id] = event.outcome
+                    if event.outcome in (End.TAKEN_OVER, End.RESET):
+                        given_up.add(event.originator_id)
+                case UploadGranted():
+                    self._granted[event.originator_id] = event.until_s
+                case BackupCompleted() | BackupFailed(is_unsettled=False):
+                    self._granted.pop(event.originator_id, None)
+                case BackupDeleted():
+                    self._deleted(event.originator_id)
                 case InstanceDeleted() | InstanceFailed():
                     self._nothing_exists(event.originator_id)
+        for operation_id in given_up:
+            self._is_fenced(operation_id)
         self._exists_at_most_counted()
         self._one_command_an_instance()
+
+    def _command_made(self, event: Intended, command: UUID) -> None:
+        assert event.epoch is not None
+        operation_id = event.originator_id
+        self._made_under[operation_id] = max(event.epoch, self._made_under.get(operation_id, 0))
+        self._stale_at_birth[command] = self._fenced[self._instance_of[operation_id]]
+
+    def _is_fenced(self, operation_id: UUID) -> None:
+        """Its commands may still reach the guest: whatever is made from here on must make them stale."""
+        instance_id = self._instance_of.get(operation_id)
+        if instance_id is None:
+            return
+        made_under = self._made_under.get(operation_id, 0)
+        if self._epochs[instance_id] <= made_under:
+            raise Violation(
+                f"{self.operations[operation_id]} let go of a command of epoch {made_under}, which its instance still has"
+            )
+        self._fenced[instance_id] = self._epochs[instance_id]
+
+    def _deleted(self, backup_id: UUID) -> None:
+        if backup_id in self._granted and backup_id not in self._purged_in_time:
+            raise Violation(f"backup {backup_id} is deleted while a guest may still write it")
+
+    def purges(self, location: str) -> None:
+        """A purge begins. It is to be believed once no guest may write: when the grant or the server has come to its end."""
+        backup_id = UUID(location.rpartition("/")[2])
+        instance_id = self._world.backup(backup_id).instance_id
+        self._world.cloud.settle()
+        has_server = any(
+            t.recipe.kind is Kind.SERVER and t.tag.instance_id == instance_id
+            for t in self._world.cloud.things.values()
+        )
+        if not has_server or self._world.now_s() >= self._granted.get(backup_id, 0.0):
+            self._purged_in_time.add(backup_id)
 
     def _exists_at_most_counted(self) -> None:
         cloud = self._world.cloud
@@ -131,6 +216,10 @@ class Watch:
         outcome = self.ended.get(operation_id)
         if outcome is not None and outcome not in (End.TAKEN_OVER, End.RESET):
             raise Violation(f"{step} acts after the end ({outcome}) of its operation")
+        if entry.instance_epoch < server.journal.epoch:
+            raise Violation(f"{entry.op} acts under a stale epoch")
+        if entry.instance_epoch < self._stale_at_birth[entry.command_id]:
+            raise Violation(f"{entry.op} acts under the epoch of what had ended before it was made")
         for other_server, other in self._acted[operation_id, step]:
             if other == entry.command_id and other_server is server and not entry.had_secrets:
                 continue  # taken up after a crash of the agent: detect, then finish
@@ -186,6 +275,8 @@ class Watch:
         things = [t for t in self._world.cloud.things.values() if t.tag.instance_id == instance_id]
         if instance.occupants:
             raise Violation(f"{instance_id} is still occupied")
+        if self._is_reset_for_good(instance_id):
+            return  # what its create may have made stays, and counted, until its owner deletes it
         if instance.lifecycle in (Lifecycle.DELETED, Lifecycle.FAILED):
             if things:
                 raise Violation(f"{instance_id} is {instance.lifecycle} and has {[t.id for t in things]}")
@@ -223,6 +314,17 @@ class Watch:
                 f"history of {instance_id}: {databases} {users}; engine: {server.data.databases} {server.data.users}"
             )
 
+    def _is_reset_for_good(self, instance_id: UUID) -> bool:
+        """Whether a reset ended its create, and nobody has deleted it since."""
+        if self._world.instance(instance_id).lifecycle is not Lifecycle.FAILED:
+            return False
+        return any(
+            outcome is End.RESET
+            and self.operations[operation_id] == CREATE_INSTANCE.kind
+            and self._instance_of[operation_id] == instance_id
+            for operation_id, outcome in self.ended.items()
+        )
+
     def _is_of(self, operation_id: UUID, instance_id: UUID) -> bool:
         operation = self.operation(operation_id)
         return any(subject.id == instance_id for subject in operation.subjects)
@@ -249,12 +351,22 @@ class Watch:
             raise Violation(f"backup {backup_id} is {backup.status} at the end")
 
     def _check_quota(self, project: str) -> None:
-        """What is counted at the end is what is there: no more, no less."""
+        """What is counted at the end is what is there: no more, no less. Of an instance whose create was reset, all that was
+        asked for is counted, whether it came to be or not."""
         things = [
-            t for t in self._world.cloud.things.values() if self.instances[t.tag.instance_id] == project
+            t
+            for t in self._world.cloud.things.values()
+            if self.instances[t.tag.instance_id] == project and not self._is_reset_for_good(t.tag.instance_id)
         ]
-        volumes = sum(getattr(t.recipe, "size_gib", 0) for t in things)
-        servers = sum(1 for t in things if t.recipe.kind is Kind.SERVER)
+        reset = [
+            self._world.instance(i)
+            for i, owner in self.instances.items()
+            if owner == project and self._is_reset_for_good(i)
+        ]
+        volumes = sum(getattr(t.recipe, "size_gib", 0) for t in things) + sum(
+            i.volume_size_gib for i in reset
+        )
+        servers = sum(1 for t in things if t.recipe.kind is Kind.SERVER) + len(reset)
         backups = [self._world.ledger.load(BACKUP, backup_id) for backup_id in self.backups]
         kept = sum(
             1

@@ -98,6 +98,7 @@ class World:
         self.take_over = TakeOver(self.ledger, self.starter, self.knowledge, self.clock)
         self.backup_keys = BackupKeys(self.cipher, random=chance.random.randbytes)
         self.watch = Watch(self)
+        self.objects.on_purge = self.watch.purges
         self.reached: Counter[tuple[str, str]] = Counter()
         """How often each point of each step was passed."""
         self.crashed: Counter[tuple[str, str]] = Counter()
