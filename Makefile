@@ -96,7 +96,7 @@ format: $(VENV)/.dev ## put the code into its form
 
 .PHONY: kit
 kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
-	@$(BIN)/python -m pytest -n 0 -p muniment.contract.kit --driver postgresql --client tests.postgresql_client:PostgresqlClient core/muniment/contract/kit/rules
+	@$(BIN)/python -m pytest -n 0 -p muniment.contract.kit --driver postgresql --client tests.support.postgresql_client:PostgresqlClient core/muniment/contract/kit/rules
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1

@@ -11,7 +11,7 @@ import httpx
 import openstack
 import pytest
 from openstack.connection import Connection
-from tests.machine import GUEST_PYTHON, LIMIT_S, Machine
+from tests.support.machine import GUEST_PYTHON, LIMIT_S, Machine
 
 _OPENSTACK = Path(sys.executable).parent / "openstack"
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from openstack.exceptions import SDKException
 from openstack.identity.v3._proxy import Proxy as IdentityV3
-from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
-from tests.openstack_clients import OpenStackClients
-from tests.uvicorn_server import served
+from tests.support.accounts import BLUE, CHEAP, OFFICE, RED, users_file
+from tests.support.openstack_clients import OpenStackClients
+from tests.support.uvicorn_server import served
 
 from muniment.clock import SystemClock
 from muniment_api.app import create_app

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
-from tests.accounts import BLUE, RED
-from tests.openstack_clients import OpenStackClients
-from tests.rest_world import rest_world
-from tests.uvicorn_server import served
+from tests.support.accounts import BLUE, RED
+from tests.support.openstack_clients import OpenStackClients
+from tests.support.rest_world import rest_world
+from tests.support.uvicorn_server import served
 
 from muniment.clock import SystemClock
 

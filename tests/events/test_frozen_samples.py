@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from tests.drawers import DrawerOpened, DrawerOpenedV1
 from tests.events.frozen import (
     FOLDER,
     decoded,
@@ -13,6 +12,7 @@ from tests.events.frozen import (
     value_of,
     wanted_samples,
 )
+from tests.support.drawers import DrawerOpened, DrawerOpenedV1
 
 from muniment.domain.event import Event
 

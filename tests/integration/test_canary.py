@@ -14,9 +14,9 @@ import httpx
 import msgspec
 import psycopg
 import pytest
-from tests.canaries import Canary, Find, Sampler, in_bytes, in_files
 from tests.kills.stage import eventually
-from tests.machine import GUEST_PYTHON, Machine
+from tests.support.canaries import Canary, Find, Sampler, in_bytes, in_files
+from tests.support.machine import GUEST_PYTHON, Machine
 
 from muniment.operations.backup_keys import BackupKeys
 from muniment_cli.installation import opened

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from tests.ledgers import ABOUT, VAULT, ledger_on
+from tests.support.ledgers import ABOUT, VAULT, ledger_on
 
 from muniment.bus.endpoint import Endpoint
 from muniment.bus.envelope import Kind

@@ -8,8 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.ledgers import ledger_on
-from tests.logs import ABOUT, operation_history, requested
+from tests.support.ledgers import ledger_on
+from tests.support.logs import ABOUT, operation_history, requested
 
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import open_sqlite

@@ -10,7 +10,7 @@ import psycopg
 from tests.kills.killing import Hit, Victim, kill_in, undisturbed
 from tests.kills.scenarios import SCENARIOS, Scenario
 from tests.kills.stage import Stage
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 from muniment.operations.catalogue import CATALOGUE
 from muniment.operations.steps import Each

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.kills.processes import belonging_to, loops_below, mounts_below
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 __all__ = ["cut_power"]
 

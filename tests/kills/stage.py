@@ -8,7 +8,7 @@ import httpx
 import psycopg
 from tests.kills.ledger_watch import LedgerWatch
 from tests.kills.processes import Existing, existing
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 __all__ = ["PASSWORD", "Stage", "eventually"]
 

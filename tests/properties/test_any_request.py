@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from tests.accounts import RED
-from tests.rest_world import RestWorld, rest_world
+from tests.support.accounts import RED
+from tests.support.rest_world import RestWorld, rest_world
 
 from muniment_api.faults import FAULT_KEYS
 from muniment_api.resources.catalogue import ROUTES

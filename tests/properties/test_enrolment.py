@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
+from tests.support.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
 
 from muniment.bus import enrolment
 from muniment.bus.enrolment import (

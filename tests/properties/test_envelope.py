@@ -6,7 +6,17 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.bus_kit import EPOCH, INSTANCE, LIFETIME_MS, NOW_MS, OTHER, OTHER_ROOT, ROOT, keyring, sealed
+from tests.support.bus_kit import (
+    EPOCH,
+    INSTANCE,
+    LIFETIME_MS,
+    NOW_MS,
+    OTHER,
+    OTHER_ROOT,
+    ROOT,
+    keyring,
+    sealed,
+)
 
 from muniment.bus.envelope import OVERHEAD_BYTES, EnvelopeError, Kind, Message, open_envelope
 from muniment.bus.suite import Direction, Suite

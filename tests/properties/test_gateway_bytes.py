@@ -7,8 +7,8 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.gateway_server import serving
-from tests.ledgers import ledger_on
+from tests.support.gateway_server import serving
+from tests.support.ledgers import ledger_on
 
 from muniment.bus.enrolment import Enrolling
 from muniment.bus.transports.gateway_wire import ENROL_PATH, downlink_path, uplink_path

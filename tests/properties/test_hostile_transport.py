@@ -7,8 +7,8 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.dispatch_kit import Guest, World
-from tests.ledgers import ABOUT
+from tests.support.dispatch_kit import Guest, World
+from tests.support.ledgers import ABOUT
 
 from muniment.bus.envelope import EnvelopeError
 from muniment.bus.transports.memory import Faults

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import histories
+from tests.support.strategies import histories
 
 from muniment.domain import instance as i
 from muniment.domain.event import Event

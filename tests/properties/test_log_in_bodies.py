@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.accounts import CHEAP, users_file
-from tests.asgi import AsgiClient
+from tests.support.accounts import CHEAP, users_file
+from tests.support.asgi import AsgiClient
 
 from muniment.clock import SystemClock
 from muniment_api.auth.embedded import EmbeddedIdentity

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 import pytest
-from tests.guest_ports import Crash, MemoryJobs, MemoryJournal, RecordingDuties
+from tests.support.guest_ports import Crash, MemoryJobs, MemoryJournal, RecordingDuties
 
 from muniment.clock import ManualClock, seconds
 from muniment.contract import ops

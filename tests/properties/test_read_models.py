@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from tests.logs import logs, new_ledger, save
+from tests.support.logs import logs, new_ledger, save
 
 from muniment.domain.event import Event
 from muniment.domain.instance import INSTANCE, InstanceDeleted, InstanceRequested

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.drawers import DRAWER, DrawerOpened, Slip, moved, opened
-from tests.ledgers import ABOUT, altering, ledger_on
+from tests.support.drawers import DRAWER, DrawerOpened, Slip, moved, opened
+from tests.support.ledgers import ABOUT, altering, ledger_on
 
 from muniment.domain.event import Event
 from muniment.domain.refused import Refused

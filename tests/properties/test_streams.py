@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.guest_ports import MemoryStore
+from tests.support.guest_ports import MemoryStore
 
 from muniment.contract.backup import BackupManifest
 from muniment.contract.errors import Code, OpFailed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.bus_kit import NOW_MS, keyring, sealed
+from tests.support.bus_kit import NOW_MS, keyring, sealed
 
 from muniment.bus.envelope import EnvelopeError, Message, open_envelope
 from muniment.bus.suite import Direction

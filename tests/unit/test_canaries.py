@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.canaries import Canary, Find, in_bytes, in_files
+from tests.support.canaries import Canary, Find, in_bytes, in_files
 
 _SECRET = b"a/secret+with?odd ends"
 _CANARY = Canary("it", _SECRET, frozenset({"allowed"}))

@@ -8,9 +8,9 @@ from random import Random
 from uuid import UUID
 
 import pytest
-from tests.agent_stand_in import install_stand_in
 from tests.simulation.chance import Chance
 from tests.simulation.cloud import SimulatedCloud
+from tests.support.agent_stand_in import install_stand_in
 
 from muniment.clock import SystemClock
 from muniment.cloud.cloud import Cloud

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from tests.clouds import eventually, is_gone, port_for, server_for, servers_of, volume_for, wait_until
+from tests.support.clouds import eventually, is_gone, port_for, server_for, servers_of, volume_for, wait_until
 
 from muniment.cloud.cloud import Cloud, CloudRefused
 from muniment.cloud.recipes import Condition, Kind, Tag

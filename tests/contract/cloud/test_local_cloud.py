@@ -11,8 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.agent_stand_in import install_stand_in
-from tests.clouds import eventually, port_for, servers_of, volume_for, wait_until
+from tests.support.agent_stand_in import install_stand_in
+from tests.support.clouds import eventually, port_for, servers_of, volume_for, wait_until
 
 from muniment.clock import SystemClock
 from muniment.cloud.cloud import CloudRefused
@@ -243,7 +243,7 @@ def test_an_image_volume_is_taken_down_with_its_server(place: Path) -> None:
 
 def servers_of_volume(cloud: LocalCloud, instance, volume: CloudResource) -> CloudResource:
     """A server on this volume."""
-    from tests.clouds import server_for
+    from tests.support.clouds import server_for
 
     port = eventually(cloud, cloud.create(port_for(instance)))
     return eventually(cloud, cloud.create(server_for(instance, volume, port)))

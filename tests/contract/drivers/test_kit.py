@@ -13,7 +13,7 @@ from muniment.contract.kit.cases import CASES
 from muniment.contract.ops import OPS, OpClass
 
 RULES = Path(str(rules.__file__)).parent
-CLIENT = "tests.postgresql_client:PostgresqlClient"
+CLIENT = "tests.support.postgresql_client:PostgresqlClient"
 TIME_LIMIT_S = 1500
 """On two busy cores; alone the longest takes a fifth of it."""
 
@@ -78,7 +78,7 @@ def test_postgresql(arguments: tuple[str, ...]) -> None:
 )
 def test_mutants_are_found(mutant: str, rule: str) -> None:
     """A driver that breaks a promise fails the rule that keeps it."""
-    ended = _run(f"tests.mutant_drivers:{mutant}", f"{RULES}/{rule}", "-rf")
+    ended = _run(f"tests.support.mutant_drivers:{mutant}", f"{RULES}/{rule}", "-rf")
 
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout[-8000:] + ended.stderr[-2000:]
     assert re.search(r"^FAILED .*" + re.escape(rule), ended.stdout, re.MULTILINE), ended.stdout[-4000:]
@@ -89,8 +89,8 @@ def test_mutants_are_found(mutant: str, rule: str) -> None:
     [
         ("oracle", "no driver 'oracle' is installed; there are: postgresql"),
         ("tests.no_such_module:X", "tests.no_such_module:X cannot be imported"),
-        ("tests.sample_drivers:Control", "is no Manifest"),
-        ("tests.sample_drivers:UNHEARD_OF", "the capability 'telepathy' is none of this contract"),
+        ("tests.support.sample_drivers:Control", "is no Manifest"),
+        ("tests.support.sample_drivers:UNHEARD_OF", "the capability 'telepathy' is none of this contract"),
     ],
 )
 def test_what_cannot_be_tested(driver: str, reason: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from tests.guest_ports import MemoryJournal
+from tests.support.guest_ports import MemoryJournal
 
 from muniment.contract.messages import Outcome
 from muniment_guest.journal import DiskJournal, Entry, Journal, Progressed

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.guest_ports import MemoryStore
+from tests.support.guest_ports import MemoryStore
 
 from muniment.clock import ManualClock, seconds
 from muniment.contract.backup import StoreRef

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.ledgers import ledger_on
+from tests.support.ledgers import ledger_on
 
 from muniment.clock import ManualClock
 from muniment.store.ledger import Ledger

@@ -3,8 +3,8 @@
 from uuid import UUID, uuid4
 
 import pytest
-from tests.drawers import DRAWER, moved, opened
-from tests.ledgers import ABOUT, altering
+from tests.support.drawers import DRAWER, moved, opened
+from tests.support.ledgers import ABOUT, altering
 
 from muniment.store.chain import GENESIS, BrokenChain, digest
 from muniment.store.ledger import Ledger

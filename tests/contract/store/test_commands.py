@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from tests.ledgers import ABOUT
+from tests.support.ledgers import ABOUT
 
 from muniment.clock import ManualClock
 from muniment.store.conflict import Conflict, InstanceBusy

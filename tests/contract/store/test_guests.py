@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
-from tests.ledgers import ABOUT
+from tests.support.ledgers import ABOUT
 
 from muniment.clock import ManualClock, seconds
 from muniment.domain.refused import Refused

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
-from tests.drawers import DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
-from tests.ledgers import ABOUT, VAULT, altering
+from tests.support.drawers import DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
+from tests.support.ledgers import ABOUT, VAULT, altering
 
 from muniment.fault import Fault
 from muniment.secrets.personal import PersonalCipher

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from tests.drawers import DRAWER, DrawerOpened, Slip, moved, opened
-from tests.ledgers import ABOUT, altering, ledger_on
+from tests.support.drawers import DRAWER, DrawerOpened, Slip, moved, opened
+from tests.support.ledgers import ABOUT, altering, ledger_on
 
 from muniment.domain.event import ERASED, About, Event
 from muniment.fault import Fault

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
-from tests.ledgers import ABOUT, ledger_on
+from tests.support.ledgers import ABOUT, ledger_on
 
 from muniment.domain.refused import Refused
 from muniment.store.conflict import Conflict

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.drawers import DRAWER, Drawer, moved, opened
-from tests.ledgers import ABOUT, LosingRecorder, ledger_on
+from tests.support.drawers import DRAWER, Drawer, moved, opened
+from tests.support.ledgers import ABOUT, LosingRecorder, ledger_on
 
 from muniment.clock import ManualClock, moment, seconds
 from muniment.domain.event import About, Event

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.ledgers import ABOUT
+from tests.support.ledgers import ABOUT
 
 from muniment.clock import ManualClock, seconds
 from muniment.store.ledger import Ledger

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from tests.drawers import DRAWER, moved, opened
-from tests.ledger_process import open_folder
-from tests.ledgers import ABOUT, altering, ledger_on
+from tests.support.drawers import DRAWER, moved, opened
+from tests.support.ledger_process import open_folder
+from tests.support.ledgers import ABOUT, altering, ledger_on
 
 from muniment.fault import Fault
 from muniment.secrets.keys import KeyEncryptionKeys
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 def _run_processes(folder: Path, work: str, count: int) -> list[Any]:
     """The answers of `count` processes that do the same work at once."""
-    command = [sys.executable, "-m", "tests.ledger_process", str(folder), work]
+    command = [sys.executable, "-m", "tests.support.ledger_process", str(folder), work]
     started = [
         subprocess.Popen(
             [*command, str(number)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -8,8 +8,8 @@ from random import Random
 from uuid import UUID, uuid4
 
 import pytest
-from tests.gateway_server import Certificates, serving
-from tests.ledgers import ABOUT, VAULT, ledger_on
+from tests.support.gateway_server import Certificates, serving
+from tests.support.ledgers import ABOUT, VAULT, ledger_on
 
 from muniment.bus.enrolment import Enrolling
 from muniment.bus.transport import ControlTransport, GuestTransport, Letter, LetterKind

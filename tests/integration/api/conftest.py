@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.rest_world import RestWorld, rest_world
+from tests.support.rest_world import RestWorld, rest_world
 
 
 @pytest.fixture

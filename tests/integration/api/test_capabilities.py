@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
-from tests.faults import told
-from tests.rest_world import RestWorld
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld
 
 from muniment.contract.manifest import Capability, Manifest
 from muniment_api.drivers import Drivers

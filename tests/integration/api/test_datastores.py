@@ -1,7 +1,7 @@
 """The datastores resource: by id and by name, active and not, for tenants and administrators."""
 
 import pytest
-from tests.rest_world import RestWorld
+from tests.support.rest_world import RestWorld
 
 from muniment.domain.datastore import datastore_id, version_id
 

@@ -1,6 +1,6 @@
 """The flavors resource."""
 
-from tests.rest_world import RestWorld
+from tests.support.rest_world import RestWorld
 
 SMALL = {
     "id": 1,

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.accounts import BLUE, RED
-from tests.faults import told
-from tests.rest_world import RestWorld, rest_world
+from tests.support.accounts import BLUE, RED
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld, rest_world
 
 from muniment.cloud.recipes import Kind
 from muniment.domain.datastore import datastore_id, version_id

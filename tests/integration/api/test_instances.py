@@ -3,9 +3,9 @@
 from uuid import UUID, uuid4
 
 import pytest
-from tests.accounts import OFFICE, RED
-from tests.faults import told
-from tests.rest_world import RestWorld
+from tests.support.accounts import OFFICE, RED
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld
 
 from muniment.contract.errors import Code, GuestError
 from muniment.domain.event import About

@@ -3,9 +3,9 @@
 from uuid import uuid4
 
 import pytest
-from tests.accounts import BLUE, RED
-from tests.faults import told
-from tests.rest_world import RestWorld
+from tests.support.accounts import BLUE, RED
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld
 
 Quiet = tuple[RestWorld, str]
 

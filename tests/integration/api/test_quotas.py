@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import pytest
-from tests.accounts import BLUE, RED
-from tests.rest_world import RestWorld
+from tests.support.accounts import BLUE, RED
+from tests.support.rest_world import RestWorld
 
 from muniment.domain.event import About
 from muniment.store.writes import CommitReservation, Reserve

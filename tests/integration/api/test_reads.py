@@ -3,7 +3,7 @@
 import threading
 import time
 
-from tests.rest_world import RestWorld
+from tests.support.rest_world import RestWorld
 
 from muniment.domain.datastore import version_id
 

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import pytest
-from tests.faults import told
-from tests.rest_world import RestWorld
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld
 
 from muniment.contract.errors import Code, GuestError
 from muniment_api.endings import Endings

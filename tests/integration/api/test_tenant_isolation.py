@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.accounts import BLUE, OFFICE
-from tests.rest_world import RestWorld, rest_world
+from tests.support.accounts import BLUE, OFFICE
+from tests.support.rest_world import RestWorld, rest_world
 
 from muniment.domain.backup import BackupRequested
 from muniment.domain.datastore import version_id

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import pytest
-from tests.faults import told
-from tests.rest_world import RestWorld
+from tests.support.faults import told
+from tests.support.rest_world import RestWorld
 
 from muniment.domain.instance import INSTANCE
 from muniment.domain.refused import Refused

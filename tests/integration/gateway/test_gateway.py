@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.gateway_server import Certificates, serving
-from tests.ledgers import ABOUT, VAULT, ledger_on
-from tests.strategies import FLAVOR, VERSION
+from tests.support.gateway_server import Certificates, serving
+from tests.support.ledgers import ABOUT, VAULT, ledger_on
+from tests.support.strategies import FLAVOR, VERSION
 
 from muniment.bus.endpoint import Endpoint
 from muniment.bus.enrolment import Enrolling

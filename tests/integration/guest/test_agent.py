@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.agent_bench import AgentBench
-from tests.guest_server import TOY_JOB, short_directory, toy_driver, toy_layout, without_engine
+from tests.support.agent_bench import AgentBench
+from tests.support.guest_server import TOY_JOB, short_directory, toy_driver, toy_layout, without_engine
 
 from muniment.bus.transports.memory import MemoryNetwork
 from muniment.clock import SystemClock

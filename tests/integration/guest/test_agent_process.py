@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.guest_server import short_directory, toy_layout, without_engine
+from tests.support.guest_server import short_directory, toy_layout, without_engine
 
 from muniment.contract.messages import Outcome
 from muniment_guest.config import Layout

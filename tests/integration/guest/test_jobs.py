@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.guest_server import TOY_JOB, short_directory, toy_layout, without_engine
+from tests.support.guest_server import TOY_JOB, short_directory, toy_layout, without_engine
 
 from muniment.contract.errors import Code
 from muniment.contract.messages import JobState

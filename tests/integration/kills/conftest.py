@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.kills.stage import Stage
-from tests.machine import GUEST_PYTHON, Machine
+from tests.support.machine import GUEST_PYTHON, Machine
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.postgresql_host import running_instance, short_directory
+from tests.support.postgresql_host import running_instance, short_directory
 
 from muniment_postgresql.guest import PostgresqlGuest
 

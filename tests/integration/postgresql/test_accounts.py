@@ -5,7 +5,7 @@ from contextlib import closing
 import psycopg
 import pytest
 from psycopg.rows import TupleRow
-from tests.postgresql_host import connect
+from tests.support.postgresql_host import connect
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.ops import Account, AlterUser, DatabaseSpec, Page, UserSpec

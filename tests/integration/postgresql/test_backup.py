@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.postgresql_host import INSTALL, QuietJob, base_config, connect, new_instance
+from tests.support.postgresql_host import INSTALL, QuietJob, base_config, connect, new_instance
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import BackupFacts

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from tests.postgresql_host import connect
+from tests.support.postgresql_host import connect
 
 from muniment.contract.errors import Code, OpFailed, RejectedName
 from muniment.contract.ops import Account, DatabaseSpec, Page, UserSpec

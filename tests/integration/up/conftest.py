@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.machine import GUEST_PYTHON, Machine
+from tests.support.machine import GUEST_PYTHON, Machine
 
 
 @pytest.fixture

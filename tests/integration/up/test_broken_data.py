@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 
 @pytest.fixture(scope="module")

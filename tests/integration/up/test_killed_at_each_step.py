@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("engines")]
 

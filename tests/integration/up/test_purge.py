@@ -1,6 +1,6 @@
 """`muniment down --purge` where backups lie elsewhere."""
 
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 
 def test_purge_of_backups_elsewhere_leaves_what_is_not_ours(machine: Machine) -> None:

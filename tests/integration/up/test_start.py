@@ -5,7 +5,7 @@ import stat
 
 import httpx
 import pytest
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 _ANY = ("--api", "127.0.0.1:0")
 

@@ -1,7 +1,7 @@
 """`muniment up` on a data directory without its version file."""
 
 import pytest
-from tests.machine import Machine
+from tests.support.machine import Machine
 
 
 @pytest.fixture(autouse=True)

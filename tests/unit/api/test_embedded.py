@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
+from tests.support.accounts import BLUE, CHEAP, OFFICE, RED, users_file
 
 from muniment.clock import ManualClock
 from muniment.domain.refused import Refused

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import structlog
 from starlette.responses import Response
-from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
-from tests.asgi import AsgiClient
+from tests.support.accounts import BLUE, CHEAP, OFFICE, RED, users_file
+from tests.support.asgi import AsgiClient
 
 from muniment.clock import ManualClock
 from muniment.domain.refused import NotFound, Refused

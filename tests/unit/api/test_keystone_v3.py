@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.accounts import BLUE, CHEAP, OFFICE, RED, users_file
-from tests.asgi import AsgiClient
+from tests.support.accounts import BLUE, CHEAP, OFFICE, RED, users_file
+from tests.support.asgi import AsgiClient
 
 from muniment.clock import ManualClock
 from muniment.secret import Secret

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from tests.accounts import CHEAP, users_file
+from tests.support.accounts import CHEAP, users_file
 
 from muniment.clock import ManualClock
 from muniment.domain.refused import Refused

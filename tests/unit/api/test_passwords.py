@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.accounts import CHEAP
+from tests.support.accounts import CHEAP
 
 from muniment.secret import Secret
 from muniment_api.auth.passwords import COST, PasswordHash, generated_password, hash_password

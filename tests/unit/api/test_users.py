@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.accounts import CHEAP, RED, some_users, users_file
+from tests.support.accounts import CHEAP, RED, some_users, users_file
 
 from muniment.fault import Fault
 from muniment.secret import Secret

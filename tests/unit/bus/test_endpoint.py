@@ -1,7 +1,7 @@
 """The two ends of a conversation."""
 
 import pytest
-from tests.bus_kit import INSTANCE, LIFETIME_MS, NOW_MS, control_end, guest_end, keyring
+from tests.support.bus_kit import INSTANCE, LIFETIME_MS, NOW_MS, control_end, guest_end, keyring
 
 from muniment.bus.endpoint import Endpoint, next_session
 from muniment.bus.envelope import EnvelopeError, Kind

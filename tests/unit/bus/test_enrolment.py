@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from tests.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
+from tests.support.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
 
 from muniment.bus.enrolment import (
     REQUEST_BYTES_MAX,

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from tests.bus_kit import EPOCH, INSTANCE, LIFETIME_MS, NOW_MS, OTHER, OTHER_ROOT, keyring, sealed
+from tests.support.bus_kit import EPOCH, INSTANCE, LIFETIME_MS, NOW_MS, OTHER, OTHER_ROOT, keyring, sealed
 
 from muniment.bus.envelope import (
     BODY_BYTES_MAX,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from tests.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
+from tests.support.bus_kit import EPOCH, INSTANCE, NOW_MS, ROOT
 
 from muniment.bus.keyring import Keyring
 from muniment.bus.suite import Direction, DirectionKey, Suite

@@ -4,7 +4,7 @@ from random import Random
 from uuid import UUID
 
 import pytest
-from tests.bus_kit import INSTANCE, OTHER
+from tests.support.bus_kit import INSTANCE, OTHER
 
 from muniment.bus.transports.memory import Faults, MemoryNetwork
 from muniment.clock import ManualClock, seconds

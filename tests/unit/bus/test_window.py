@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.bus_kit import NOW_MS, keyring, sealed
+from tests.support.bus_kit import NOW_MS, keyring, sealed
 
 from muniment.bus.envelope import EnvelopeError, Message, open_envelope
 from muniment.bus.suite import Direction

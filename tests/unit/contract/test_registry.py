@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pluggy
 import pytest
-from tests.sample_drivers import FAR_MANIFEST, MANIFEST, Control, Guest, Package, changed
+from tests.support.sample_drivers import FAR_MANIFEST, MANIFEST, Control, Guest, Package, changed
 
 from muniment.contract.hooks import hookimpl
 from muniment.contract.manifest import Capability, DatastoreSupport, Manifest, VersionSupport
@@ -73,14 +73,14 @@ def test_unknown_datastore() -> None:
             ),
             "more than one default version",
         ),
-        (_stranger(control="tests.sample_drivers.Control"), "not of the form package.module:Class"),
+        (_stranger(control="tests.support.sample_drivers.Control"), "not of the form package.module:Class"),
         (_stranger(control="tests.no_such_module:Control"), "No module named 'tests.no_such_module'"),
-        (_stranger(control="tests.sample_drivers:Nobody"), "has no attribute 'Nobody'"),
-        (_stranger(control="tests.sample_drivers:NoDriver"), "the control half is no ControlDriver"),
-        (_stranger(control="tests.sample_drivers:MANIFEST"), "the control half is no ControlDriver"),
-        (_stranger(control="tests.sample_drivers:ControlWithoutPort"), "lacks the method port"),
-        (_stranger(control="tests.sample_drivers:ControlThatForgets"), "a method base_config that cannot be called"),
-        (_stranger(control="tests.sample_drivers:ControlThatFails"), "RuntimeError: no licence"),
+        (_stranger(control="tests.support.sample_drivers:Nobody"), "has no attribute 'Nobody'"),
+        (_stranger(control="tests.support.sample_drivers:NoDriver"), "the control half is no ControlDriver"),
+        (_stranger(control="tests.support.sample_drivers:MANIFEST"), "the control half is no ControlDriver"),
+        (_stranger(control="tests.support.sample_drivers:ControlWithoutPort"), "lacks the method port"),
+        (_stranger(control="tests.support.sample_drivers:ControlThatForgets"), "a method base_config that cannot be called"),
+        (_stranger(control="tests.support.sample_drivers:ControlThatFails"), "RuntimeError: no licence"),
         (_stranger(), "names another manifest than the hook"),
         (Package(MANIFEST), "a driver 'sample' is there already"),
         (_stranger(datastores=MANIFEST.datastores), "brings sample in version 1 already"),
@@ -97,9 +97,12 @@ def test_bad_drivers(plugin: object, reason: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"guest": "tests.sample_drivers:GuestWithoutStop"}, "a method stop that cannot be called"),
-        ({"guest": "tests.sample_drivers:GuestWithOwnNames"}, "missing a required argument: 'patience'"),
-        ({"guest": "tests.sample_drivers:Control"}, "the guest half is no GuestDriver"),
+        ({"guest": "tests.support.sample_drivers:GuestWithoutStop"}, "a method stop that cannot be called"),
+        (
+            {"guest": "tests.support.sample_drivers:GuestWithOwnNames"},
+            "missing a required argument: 'patience'",
+        ),
+        ({"guest": "tests.support.sample_drivers:Control"}, "the guest half is no GuestDriver"),
         (
             {"capabilities": MANIFEST.capabilities | {Capability.USERS}},
             "capability users is claimed, but the guest half has no method create_user",
@@ -170,7 +173,7 @@ def test_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of installed packages, one that does not import and one that exits are listed, and the good one is used."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "drivers_good.py").write_text(
-        "from tests.sample_drivers import MANIFEST, Package\nplugin = Package(MANIFEST)\n"
+        "from tests.support.sample_drivers import MANIFEST, Package\nplugin = Package(MANIFEST)\n"
     )
     (tmp_path / "drivers_broken.py").write_text("import a_library_that_nobody_has\n")
     (tmp_path / "drivers_exiting.py").write_text("raise SystemExit('bye')\n")

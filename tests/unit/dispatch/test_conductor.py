@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
-from tests.dispatch_kit import Guest, World
-from tests.ledgers import ABOUT, VAULT
+from tests.support.dispatch_kit import Guest, World
+from tests.support.ledgers import ABOUT, VAULT
 
 from muniment.bus.envelope import Kind
 from muniment.contract.errors import Code, GuestError

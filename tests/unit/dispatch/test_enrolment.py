@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.dispatch_kit import EPOCH, Guest, World
-from tests.ledgers import ABOUT
+from tests.support.dispatch_kit import EPOCH, Guest, World
+from tests.support.ledgers import ABOUT
 
 from muniment.dispatch.guest_keys import forget_guest, password_digest
 from muniment.domain.event import Event

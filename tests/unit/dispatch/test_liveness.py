@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.dispatch_kit import Guest, World
-from tests.ledgers import ABOUT
+from tests.support.dispatch_kit import Guest, World
+from tests.support.ledgers import ABOUT
 
 from muniment.contract.messages import Beat, Health, HealthState
 from muniment.dispatch.liveness import Liveness

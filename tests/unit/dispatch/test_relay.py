@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
-from tests.dispatch_kit import Guest, World
-from tests.ledgers import ABOUT, VAULT
+from tests.support.dispatch_kit import Guest, World
+from tests.support.ledgers import ABOUT, VAULT
 
 from muniment.bus.envelope import EnvelopeError
 from muniment.bus.sealing import open_secret

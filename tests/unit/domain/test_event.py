@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from tests.drawers import DRAWER, DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
+from tests.support.drawers import DRAWER, DrawerMoved, DrawerOpened, DrawerOpenedV1, moved, opened
 
 from muniment.domain.event import About, Personal, is_personal, stamp, topic, topics, upcast
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import FLAVOR, VERSION
+from tests.support.strategies import FLAVOR, VERSION
 
 from muniment.domain.event import Event
 from muniment.domain.guest import HEALTH_BURST, fell_silent, health_beaten, health_reported

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.strategies import FLAVOR, VERSION
+from tests.support.strategies import FLAVOR, VERSION
 
 from muniment.domain import instance as i
 from muniment.domain.event import Event

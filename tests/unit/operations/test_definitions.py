@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.chance import Chance
 from tests.simulation.cloud import SimulatedObjects
 from tests.simulation.control_driver import SimulatedControl
-from tests.strategies import FLAVOR, VERSION
+from tests.support.strategies import FLAVOR, VERSION
 
 from muniment.contract.ops import OPS
 from muniment.domain.accounts import WantedDatabase, WantedUser

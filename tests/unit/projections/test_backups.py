@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from tests.logs import backup_history
-from tests.shown import projected, shown
-from tests.strategies import PROJECT, VERSION
+from tests.support.logs import backup_history
+from tests.support.shown import projected, shown
+from tests.support.strategies import PROJECT, VERSION
 
 from muniment.domain.backup import BackupFailed
 from muniment_projections.backups import Backups

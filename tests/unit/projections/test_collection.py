@@ -3,9 +3,9 @@
 from uuid import UUID, uuid4
 
 import pytest
-from tests.logs import requested, save
-from tests.shown import projected, shown
-from tests.strategies import PROJECT
+from tests.support.logs import requested, save
+from tests.support.shown import projected, shown
+from tests.support.strategies import PROJECT
 
 from muniment.domain.instance import DeletionRequested, InstanceDeleted
 from muniment.domain.refused import Refused

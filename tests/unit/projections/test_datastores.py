@@ -1,7 +1,7 @@
 """Datastores and versions, for tenants and for administrators."""
 
-from tests.logs import datastore_history
-from tests.shown import projected, shown
+from tests.support.logs import datastore_history
+from tests.support.shown import projected, shown
 
 from muniment.domain.datastore import datastore_id, version_id
 from muniment_projections.datastores import Datastores, DatastoreVersions

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.logs import requested
-from tests.shown import SITE, projected, shown
-from tests.strategies import PROJECT
+from tests.support.logs import requested
+from tests.support.shown import SITE, projected, shown
+from tests.support.strategies import PROJECT
 
 from muniment.domain import instance as i
 from muniment.domain import resources as r

@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from tests.logs import operation_history
-from tests.shown import projected, shown
-from tests.strategies import PROJECT
+from tests.support.logs import operation_history
+from tests.support.shown import projected, shown
+from tests.support.strategies import PROJECT
 
 from muniment.domain import operation as o
 from muniment.domain.event import Event

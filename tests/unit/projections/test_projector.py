@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection
-from tests.logs import drawer_history, new_ledger, requested, save
-from tests.shown import projected, shown
-from tests.strategies import NAMESPACE, PROJECT
+from tests.support.logs import drawer_history, new_ledger, requested, save
+from tests.support.shown import projected, shown
+from tests.support.strategies import NAMESPACE, PROJECT
 
 from muniment.domain.history import IllegalHistory
 from muniment.domain.instance import Instance, InstanceRenamed

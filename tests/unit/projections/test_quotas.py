@@ -2,9 +2,9 @@
 
 from uuid import uuid4
 
-from tests.ledgers import ABOUT
-from tests.shown import projected
-from tests.strategies import PROJECT
+from tests.support.ledgers import ABOUT
+from tests.support.shown import projected
+from tests.support.strategies import PROJECT
 
 from muniment.domain.quota import PROJECT_QUOTA, QuotaLimitsSet, quota_id, set_limits
 from muniment.store.writes import Reserve

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
-from tests.logs import new_ledger, requested, save
-from tests.strategies import PROJECT
+from tests.support.logs import new_ledger, requested, save
+from tests.support.strategies import PROJECT
 
 from muniment.domain.instance import Instance
 from muniment.fault import Fault

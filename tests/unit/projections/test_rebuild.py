@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
-from tests.logs import backup_history, new_ledger, operation_history, requested, save
-from tests.shown import projected, shown
-from tests.strategies import PROJECT
+from tests.support.logs import backup_history, new_ledger, operation_history, requested, save
+from tests.support.shown import projected, shown
+from tests.support.strategies import PROJECT
 
 from muniment.domain.instance import InstanceRenamed
 from muniment.store.ledger import Ledger

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.logs import backup_history, drawer_history, operation_history, requested
-from tests.shown import projected
-from tests.strategies import NAMESPACE, PROJECT
+from tests.support.logs import backup_history, drawer_history, operation_history, requested
+from tests.support.shown import projected
+from tests.support.strategies import NAMESPACE, PROJECT
 
 from muniment.domain.instance import InstanceFailed
 from muniment_projections.timeline import Timeline

@@ -3,8 +3,8 @@
 from threading import Thread
 from uuid import uuid4
 
-from tests.logs import new_ledger, requested, save
-from tests.shown import projected
+from tests.support.logs import new_ledger, requested, save
+from tests.support.shown import projected
 
 from muniment_projections.catalogue import CATALOGUE
 from muniment_projections.projector import Projector

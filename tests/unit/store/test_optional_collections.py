@@ -4,8 +4,8 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.ledgers import VAULT
-from tests.logs import requested
+from tests.support.ledgers import VAULT
+from tests.support.logs import requested
 
 from muniment.domain.instance import Access
 from muniment.secrets.personal import PersonalCipher

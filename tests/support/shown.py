@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from tests.logs import new_ledger, save
+from tests.support.logs import new_ledger, save
 
 from muniment.domain.event import Event
 from muniment.store.ledger import Ledger

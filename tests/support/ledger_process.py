@@ -1,12 +1,12 @@
-"""Another process on the same database: `python -m tests.ledger_process FOLDER WORK NUMBER`, its answer as JSON."""
+"""Another process on the same database: `python -m tests.support.ledger_process FOLDER WORK NUMBER`, its answer as JSON."""
 
 import json
 import sys
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from tests.drawers import moved, opened
-from tests.ledgers import ABOUT
+from tests.support.drawers import moved, opened
+from tests.support.ledgers import ABOUT
 
 from muniment.clock import SystemClock
 from muniment.domain.refused import Refused

@@ -13,8 +13,8 @@ from muniment.secret import Secret
 MANIFEST = Manifest(
     driver="sample",
     version="1.0",
-    control="tests.sample_drivers:Control",
-    guest="tests.sample_drivers:Guest",
+    control="tests.support.sample_drivers:Control",
+    guest="tests.support.sample_drivers:Guest",
     datastores=(DatastoreSupport(name="sample", versions=(VersionSupport(name="1", number="1.0"),)),),
     capabilities=frozenset({Capability.CORE, Capability.DATABASES}),
 )
@@ -67,7 +67,9 @@ class Control(ControlDriver):
 
 
 UNHEARD_OF = changed(capabilities=frozenset({"core", "telepathy"}))
-FAR_MANIFEST = changed(control="tests.sample_drivers:FarControl", guest="muniment_elsewhere.guest:Guest")
+FAR_MANIFEST = changed(
+    control="tests.support.sample_drivers:FarControl", guest="muniment_elsewhere.guest:Guest"
+)
 
 
 class FarControl(Control):

@@ -6,9 +6,9 @@ from random import Random
 from uuid import UUID, uuid4
 
 import msgspec
-from tests.ledgers import VAULT
 from tests.simulation.chance import Chance
 from tests.simulation.cloud import SimulatedCloud, Thing
+from tests.support.ledgers import VAULT
 
 from muniment.clock import ManualClock, seconds
 from muniment.cloud.cloud import ObjectStore

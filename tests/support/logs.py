@@ -5,9 +5,9 @@ from uuid import UUID, uuid5
 
 import msgspec
 from hypothesis import strategies as st
-from tests.drawers import DrawerMoved, DrawerOpened
-from tests.ledgers import ledger_on
-from tests.strategies import FLAVOR, NAMESPACE, PROJECT, VERSION, histories, names
+from tests.support.drawers import DrawerMoved, DrawerOpened
+from tests.support.ledgers import ledger_on
+from tests.support.strategies import FLAVOR, NAMESPACE, PROJECT, VERSION, histories, names
 
 from muniment.clock import ManualClock
 from muniment.domain import backup as b

@@ -9,7 +9,7 @@ from pathlib import Path
 import openstack
 import yaml
 from openstack.connection import Connection
-from tests.accounts import BLUE
+from tests.support.accounts import BLUE
 
 OPENSTACK = Path(sys.executable).parent / "openstack"
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from tests.accounts import CHEAP, OFFICE, RED, users_file
-from tests.asgi import AsgiClient
-from tests.ledgers import VAULT, ledger_on
-from tests.rest_guests import RestGuests
+from tests.support.accounts import CHEAP, OFFICE, RED, users_file
+from tests.support.asgi import AsgiClient
+from tests.support.ledgers import VAULT, ledger_on
+from tests.support.rest_guests import RestGuests
 
 from muniment.clock import Clock, ManualClock
 from muniment.cloud.local.objects import FileObjectStore

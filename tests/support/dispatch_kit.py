@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from uuid import UUID, uuid4
 
-from tests.ledgers import ABOUT, VAULT, ledger_on
-from tests.strategies import FLAVOR, VERSION
+from tests.support.ledgers import ABOUT, VAULT, ledger_on
+from tests.support.strategies import FLAVOR, VERSION
 
 from muniment.bus.endpoint import Endpoint
 from muniment.bus.enrolment import Admission, Enrolling, read_request

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
-from tests.agent_bench import write_server
+from tests.support.agent_bench import write_server
 
 from muniment_guest.config import Layout, read_config
 from muniment_guest.driver import LoadedDriver, load_driver

@@ -21,8 +21,8 @@ def _mutant(name: str, **fields: object) -> Manifest:
     return msgspec.structs.replace(
         MANIFEST,
         driver=f"mutant-{name.lower()}",
-        control=f"tests.mutant_drivers:{name}Control",
-        guest=f"tests.mutant_drivers:{name}Guest",
+        control=f"tests.support.mutant_drivers:{name}Control",
+        guest=f"tests.support.mutant_drivers:{name}Guest",
         **fields,
     )
 
