@@ -22,8 +22,8 @@ from muniment.domain.arguments import (
     SuperuserArguments,
     UsersArguments,
 )
-from muniment.operations.access import GRANT, REVOKE
 from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
+from muniment.operations.grants import GRANT, REVOKE
 from muniment.operations.steps import Definition
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER
 from muniment.operations.users import ALTER_USER, CREATE_USERS, DROP_USER

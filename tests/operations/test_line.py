@@ -14,12 +14,12 @@ from muniment.domain.arguments import DatabasesArguments, GrantArguments, Revoke
 from muniment.domain.instance import OCCUPANTS_MAX
 from muniment.domain.operation import Completed, End, Intended
 from muniment.domain.refused import Refused
-from muniment.operations.access import GRANT, REVOKE
 from muniment.operations.databases import CREATE_DATABASES
+from muniment.operations.grants import GRANT, REVOKE
 from muniment.operations.restart_instance import RESTART_INSTANCE
 
 LONG_S = 100_000.0
-ACCESS = ("user0", "db0")
+GRANTED = ("user0", "db0")
 
 
 def calm_world(seed: int) -> World:
@@ -41,14 +41,14 @@ def create_database(world: World, instance_id: UUID, name: str) -> UUID:
 
 
 def grant(world: World, instance_id: UUID) -> UUID:
-    """Ask for the access."""
-    arguments = GrantArguments(name=ACCESS[0], databases=(ACCESS[1],))
+    """Ask for the grant."""
+    arguments = GrantArguments(name=GRANTED[0], databases=(GRANTED[1],))
     return Requests(world).on_instance(GRANT, world.instance(instance_id), arguments).operation_id
 
 
 def revoke(world: World, instance_id: UUID) -> UUID:
-    """Ask for the end of the access."""
-    arguments = RevokeArguments(name=ACCESS[0], database=ACCESS[1])
+    """Ask for the end of the grant."""
+    arguments = RevokeArguments(name=GRANTED[0], database=GRANTED[1])
     return Requests(world).on_instance(REVOKE, world.instance(instance_id), arguments).operation_id
 
 
@@ -61,7 +61,7 @@ def begun(world: World, operations: list[UUID]) -> list[UUID]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_revoke_after_a_grant_wins(seed: int) -> None:
-    """While the guest is busy, an access is granted and taken away again: in the end it is not there."""
+    """While the guest is busy, a grant is put and removed again: in the end it is not there."""
     world = calm_world(seed)
     instance_id = running_instance(world)
     create_database(world, instance_id, "busy")

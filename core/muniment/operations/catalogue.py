@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from muniment.operations.access import GRANT, REVOKE
 from muniment.operations.create_backup import CREATE_BACKUP
 from muniment.operations.create_instance import CREATE_INSTANCE
 from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
 from muniment.operations.delete_backup import DELETE_BACKUP
 from muniment.operations.delete_instance import DELETE_INSTANCE
+from muniment.operations.grants import GRANT, REVOKE
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.operations.steps import Definition
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER

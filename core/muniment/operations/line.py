@@ -1,7 +1,7 @@
 """The line before an instance's guest: commands of different operations run in the order in which those were asked for.
 
 The order is that of the instance's occupants. Without it, of a grant and a revoke that both wait for a backup the revoke
-could run first, and the access that was taken away last would be there at the end.
+could run first, and the grant that was removed last would be there at the end.
 """
 
 from collections.abc import Iterable

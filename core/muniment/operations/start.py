@@ -147,7 +147,7 @@ class Starter:
         arguments: Arguments | None = None,
         secrets: Mapping[UUID, Secret] | None = None,
     ) -> Beginning:
-        """Any operation on an instance alone: a restart, databases, users, access, the superuser.
+        """Any operation on an instance alone: a restart, databases, users, grants, the superuser.
 
         Raises:
             Refused: `instance-busy`, 422, too many operations of the instance have not ended.

@@ -1,4 +1,4 @@
-"""Granting accounts of a running instance access to databases, and taking it away."""
+"""Grants of accounts of a running instance on its databases: put, and removed."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -65,14 +65,14 @@ def _removed(scene: Scene, result: Nothing) -> Sequence[Event]:
 
 GRANT: Final = Definition(
     kind="grant.1",
-    wants="grant the access",
+    wants="put the grant",
     occupies={SubjectKind.INSTANCE: Hold.SHARED},
     steps=(
         Step(
             "put_grant",
             Act(GRANT_PUT, _grant, facts=_put),
-            undo=NONE("the user may have had part of the access before"),
-            complaint="the access could not be granted",
+            undo=NONE("the user may have had part of the grant before"),
+            complaint="the grant could not be put",
         ),
     ),
     ends=RUNNING_INSTANCE,
@@ -80,14 +80,14 @@ GRANT: Final = Definition(
 
 REVOKE: Final = Definition(
     kind="revoke.1",
-    wants="revoke the access",
+    wants="remove the grant",
     occupies={SubjectKind.INSTANCE: Hold.SHARED},
     steps=(
         Step(
             "remove_grant",
             Act(GRANT_REMOVE, _revoke, facts=_removed),
-            undo=NONE("nobody knows whether there was access before"),
-            complaint="the access could not be revoked",
+            undo=NONE("nobody knows whether there was a grant before"),
+            complaint="the grant could not be removed",
         ),
     ),
     ends=RUNNING_INSTANCE,
