@@ -61,10 +61,6 @@ class Vault:
                 "secrets", f"{name} was altered or moved here from elsewhere", retryable=False
             ) from None
 
-    def is_current(self, wrapped: bytes) -> bool:
-        """Whether a wrapped secret is under the current key; if not, a rotation has yet to wrap it anew."""
-        return wrapped[_KEY_ID] == self._keys.current_id
-
 
 def _cipher(keys: KeyEncryptionKeys, key_id: bytes) -> AESGCMSIV:
     return AESGCMSIV(keys.key(key_id).reveal())

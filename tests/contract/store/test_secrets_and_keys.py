@@ -7,7 +7,7 @@ from tests.support.ledgers import ABOUT
 from muniment.clock import ManualClock, seconds
 from muniment.store.ledger import Ledger
 from muniment.store.state import KeyRow, SecretRow
-from muniment.store.writes import DeleteKey, DeleteSecrets, Prune, PutKey, PutSecret
+from muniment.store.writes import DeleteKey, Prune, PutKey, PutSecret
 
 
 def test_a_secret_is_found_by_its_reference(ledger: Ledger) -> None:
@@ -19,20 +19,6 @@ def test_a_secret_is_found_by_its_reference(ledger: Ledger) -> None:
     with ledger.reading() as reader:
         assert reader.secret(row.ref) == row
         assert reader.secret(uuid4()) is None
-
-
-def test_secrets_of_an_operation_are_deleted_together(ledger: Ledger) -> None:
-    """All of one operation's secrets go, those of others stay."""
-    operation, gone, stays = uuid4(), uuid4(), uuid4()
-    put = [
-        PutSecret(gone, "user-secret", operation, b"1", 9e9),
-        PutSecret(stays, "user-secret", uuid4(), b"2", 9e9),
-    ]
-    ledger.save([], ABOUT, writes=put)
-    ledger.save([], ABOUT, writes=[DeleteSecrets(operation)])
-    with ledger.reading() as reader:
-        assert reader.secret(gone) is None
-        assert reader.secret(stays) is not None
 
 
 def test_keys_are_kept_by_purpose_owner_and_epoch(ledger: Ledger) -> None:

@@ -36,7 +36,7 @@ from muniment.store.writes.queue import (
     UseSignals,
 )
 from muniment.store.writes.quota import CommitReservation, ReleaseReservation, ReleaseSubject, Reserve
-from muniment.store.writes.secrets import DeleteKey, DeleteSecrets, PutKey, PutSecret
+from muniment.store.writes.secrets import DeleteKey, PutKey, PutSecret
 from muniment.store.writes.write import Write
 
 __all__ = [
@@ -60,7 +60,6 @@ __all__ = [
     "ReleaseReservation",
     "ReleaseSubject",
     "PutSecret",
-    "DeleteSecrets",
     "PutKey",
     "DeleteKey",
     "OpenEnrolment",

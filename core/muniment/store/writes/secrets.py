@@ -7,7 +7,7 @@ from muniment.store.state import Rank
 from muniment.store.transaction import Transaction
 from muniment.store.writes.write import Write
 
-__all__ = ["DeleteKey", "DeleteSecrets", "PutKey", "PutSecret"]
+__all__ = ["DeleteKey", "PutKey", "PutSecret"]
 
 
 class PutSecret(Write, frozen=True):
@@ -29,20 +29,6 @@ class PutSecret(Write, frozen=True):
             VALUES (:ref, :purpose, :owner_operation_id, :sealed, :expires_s)
             ON CONFLICT (ref) DO UPDATE SET sealed = excluded.sealed, expires_s = excluded.expires_s"""
         tx.run(statement, self)
-
-
-class DeleteSecrets(Write, frozen=True):
-    """Delete all sealed values of an operation; its end does so by itself."""
-
-    RANK: ClassVar[Rank] = Rank.SECRETS
-
-    operation_id: UUID
-
-    def row_key(self) -> str:
-        return str(self.operation_id)
-
-    def apply(self, tx: Transaction) -> None:
-        tx.run("DELETE FROM secrets WHERE owner_operation_id = :operation_id", self)
 
 
 class PutKey(Write, frozen=True):
