@@ -9,6 +9,7 @@ from muniment.clock import Clock
 from muniment.cloud.recipes import Flavor, Network
 from muniment.contract.control import ControlDriver
 from muniment.contract.messages import VolumeFacts
+from muniment.domain.drivers import Drivers
 from muniment.domain.quota import DEFAULT_LIMITS
 from muniment.operations.backup_keys import BackupKeys
 from muniment.operations.scene import Knowledge
@@ -18,7 +19,6 @@ from muniment.secrets.personal import PersonalCipher
 from muniment.secrets.vault import Vault
 from muniment.store.ledger import Ledger
 from muniment_api.commands import Commands
-from muniment_api.drivers import Drivers
 from muniment_api.endings import Endings
 from muniment_api.live import GuestQueries
 from muniment_api.waiting import Waiters

@@ -90,16 +90,16 @@ def creation_begins(
     passwords: Mapping[UUID, Secret],
     backup: Backup | None,
 ) -> Decided:
-    """What is saved for a new instance of the caller's project, counted against its limits."""
-    services, project_id = call.services, call.caller.project_id
+    """What is saved for a new instance, counted against its project's limits."""
+    services = call.services
     data_key = None
     if backup is not None:
         data_key = (uuid4(), services.backup_keys.open(reader, backup.project_id, backup.id))
     beginning = services.starter.create_instance(
-        msgspec.structs.replace(requested, project_id=project_id),
+        requested,
         request_id=call.request_id,
         now_s=_now_s(call),
-        limits=_limits(call, reader, project_id),
+        limits=_limits(call, reader, requested.project_id),
         secrets=passwords,
         backup=backup,
         data_key=data_key,
@@ -109,7 +109,7 @@ def creation_begins(
 
 def backup_begins(call: Call, reader: Reader, instance: Instance, requested: BackupRequested) -> Decided:
     """What is saved for a new backup, with a data key of its own."""
-    services, project_id = call.services, instance.project_id
+    services, project_id = call.services, requested.project_id
     beginning = services.starter.create_backup(
         requested,
         instance,

@@ -13,7 +13,7 @@ from muniment.store.reader import Reader
 from muniment_api.call import Call
 from muniment_api.reads import as_id
 
-__all__ = ["backup_of", "find_backup", "find_instance", "instance_of", "reachable_instance"]
+__all__ = ["any_backup", "backup_of", "find_backup", "find_instance", "instance_of", "reachable_instance"]
 
 S = TypeVar("S", Instance, Backup)
 
@@ -36,6 +36,11 @@ def find_backup(call: Call, reader: Reader, key: str | UUID) -> Backup:
     if found is None or found.status is BackupStatus.DELETED:
         raise NotFound("backup", key)
     return found
+
+
+def any_backup(reader: Reader, backup_id: UUID) -> Backup | None:
+    """The backup with this id, whosever it is, also a deleted one; whether the caller may know of it is not asked."""
+    return _load(reader, BACKUP, backup_id)
 
 
 def instance_of(call: Call) -> Instance:

@@ -1,16 +1,13 @@
-"""Databases and accounts in request bodies, and what becomes of them once the driver accepts them."""
+"""Databases and accounts in request bodies, and in plain values."""
 
 from typing import Annotated
 from uuid import UUID, uuid4
 
 import msgspec
 
-from muniment.contract.ops import Account, DatabaseSpec
 from muniment.domain.accounts import WantedDatabase, WantedUser
 from muniment.secret import Secret
 from muniment_api.bodies import AccountName, HostPattern, Name
-from muniment_api.call import Call
-from muniment_api.names import account_text, check_account, check_database, check_password, no_duplicates
 
 __all__ = ["AT_ONCE", "DatabaseBody", "DatabaseName", "UserBody", "wanted_databases", "wanted_users"]
 
@@ -24,11 +21,6 @@ class DatabaseBody(msgspec.Struct, frozen=True):
     name: Name
     character_set: Name | None = None
     collate: Name | None = None
-
-    @property
-    def spec(self) -> DatabaseSpec:
-        """As the driver knows it."""
-        return DatabaseSpec(name=self.name, character_set=self.character_set, collate=self.collate)
 
 
 class DatabaseName(msgspec.Struct, frozen=True):
@@ -46,29 +38,20 @@ class UserBody(msgspec.Struct, frozen=True):
     databases: Annotated[list[DatabaseName], msgspec.Meta(max_length=AT_ONCE)] = []
 
 
-def wanted_databases(call: Call, datastore: str, bodies: list[DatabaseBody]) -> tuple[WantedDatabase, ...]:
-    """Databases that the driver accepts, none twice; refused with 400 otherwise."""
-    control = call.services.drivers.control(datastore)
-    for body in bodies:
-        check_database(control, body.spec)
-    no_duplicates("database", bodies, lambda body: body.name)
+def wanted_databases(bodies: list[DatabaseBody]) -> tuple[WantedDatabase, ...]:
+    """The databases that a request names, not yet checked."""
     return tuple(
         WantedDatabase(name=b.name, character_set=b.character_set, collate=b.collate) for b in bodies
     )
 
 
-def wanted_users(
-    call: Call, datastore: str, bodies: list[UserBody]
-) -> tuple[tuple[WantedUser, ...], dict[UUID, Secret]]:
-    """Accounts that the driver accepts, none twice, and their passwords by `secret_ref`."""
-    control = call.services.drivers.control(datastore)
+def wanted_users(bodies: list[UserBody]) -> tuple[tuple[WantedUser, ...], dict[UUID, Secret]]:
+    """The accounts that a request names, not yet checked, and their passwords by `secret_ref`."""
     wanted: list[WantedUser] = []
     passwords: dict[UUID, Secret] = {}
     for body in bodies:
-        account = check_account(control, body.name, body.host or "%")
         ref = uuid4()
-        passwords[ref] = check_password(control, body.password)
+        passwords[ref] = body.password
         databases = tuple(database.name for database in body.databases)
-        wanted.append(WantedUser(name=account.name, host=account.host, databases=databases, secret_ref=ref))
-    no_duplicates("user", wanted, lambda user: account_text(Account(name=user.name, host=user.host)))
+        wanted.append(WantedUser(name=body.name, host=body.host, databases=databases, secret_ref=ref))
     return tuple(wanted), passwords

@@ -7,9 +7,8 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
-from muniment.contract.manifest import Capability
-from muniment.domain.backup import BackupRequested, BackupStatus, check_deletable
-from muniment.domain.instance import check_actionable
+from muniment.domain.backup import BackupStatus, check_deletable
+from muniment.domain.backup_request import CreateBackup, create_backup
 from muniment.domain.refused import Refused
 from muniment.store.reader import Reader
 from muniment_api.bodies import Bit, Name, Uuid
@@ -50,7 +49,7 @@ class BackupBody(msgspec.Struct, frozen=True):
     restore_from: RestoreFrom | None = None
 
 
-class CreateBackup(msgspec.Struct, frozen=True):
+class BackupCreation(msgspec.Struct, frozen=True):
     """The request."""
 
     backup: BackupBody
@@ -93,36 +92,25 @@ def show(call: Call) -> Response:
 
 def create(call: Call) -> Response:
     """Begin a backup of an instance."""
-    body = call.body(CreateBackup).backup
+    body = call.body(BackupCreation).backup
     if body.restore_from is not None:
         raise Refused("no-remote-backups", "backups of other stores cannot be registered here", status=422)
     if body.instance is None:
         raise Refused("bad-request", "Name the instance: `instance`.", status=400)
     if body.swift_container is not None and not _CONTAINER.fullmatch(body.swift_container):
         raise Refused("bad-container", "swift_container may hold letters, digits and _@%+=:,./-", status=400)
+    command = CreateBackup(
+        name=body.name,
+        description=body.description,
+        is_incremental=body.incremental or body.parent_id is not None,
+    )
     backup_id, instance_id = uuid4(), body.instance
     with call.services.ledger.reading() as reader:
         owner = find_instance(call, reader, instance_id).project_id
 
     def decide(reader: Reader) -> Decided:
         instance = find_instance(call, reader, instance_id)
-        call.services.drivers.require(instance.datastore.datastore, Capability.BACKUP_FULL)
-        if body.incremental or body.parent_id is not None:
-            raise Refused(
-                "not-capable",
-                f"the driver of datastore {instance.datastore.datastore} lacks the capability backup.incremental",
-                status=422,
-            )
-        check_actionable(instance)
-        requested = BackupRequested(
-            originator_id=backup_id,
-            originator_version=1,
-            project_id=instance.project_id,
-            instance_id=instance.id,
-            name=body.name,
-            description=body.description,
-            datastore=instance.datastore,
-        )
+        requested = create_backup(command, instance, backup_id=backup_id, drivers=call.services.drivers)
         return backup_begins(call, reader, instance, requested)
 
     saved = call.services.commands.commit(about_owner(call, owner), decide)

@@ -8,13 +8,14 @@ from starlette.responses import Response
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import DB_LIST, DatabaseSpec
 from muniment.contract.ops import Page as GuestPage
+from muniment.domain.accounts import accepted_databases
 from muniment.domain.arguments import DatabasesArguments, DropDatabaseArguments
 from muniment.domain.instance import Instance
+from muniment.domain.names import check_database
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
 from muniment_api.call import Call
 from muniment_api.live import every_item
-from muniment_api.names import check_database
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
@@ -64,7 +65,8 @@ def create(call: Call) -> Waiting[Response]:
         raise Refused("bad-request", "Send `databases`, a list.", status=400)
     bodies = body.databases if body.databases is not None else [body.database] if body.database else []
     instance = reachable_instance(call, Capability.DATABASES)
-    wanted = wanted_databases(call, instance.datastore.datastore, bodies)
+    control = call.services.drivers.control(instance.datastore.datastore)
+    wanted = accepted_databases(control, wanted_databases(bodies))
     present = (yield from every_database(call, instance)) if wanted else []
     names = {database.name for database in present}
     for database in wanted:

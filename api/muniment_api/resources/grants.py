@@ -8,10 +8,10 @@ from starlette.responses import Response
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import DatabaseSpec
 from muniment.domain.arguments import GrantArguments, RevokeArguments
+from muniment.domain.names import check_database, no_duplicates
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.grants import GRANT, REVOKE
 from muniment_api.call import Call
-from muniment_api.names import check_database, no_duplicates
 from muniment_api.resources.users import existing_account
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from muniment.contract.messages import VolumeFacts
 from muniment.domain.instance import check_actionable, rename
+from muniment.domain.instance_request import create_instance
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.store.reader import Reader
@@ -16,11 +17,11 @@ from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.paging import listing, page_of
 from muniment_api.reads import document_of, recorded_document, view_for
-from muniment_api.resources.instance_create import CreateInstance, draft_of
+from muniment_api.resources.instance_create import InstanceCreation, command_of, datastores_of, offer_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
 from muniment_api.starting import about_owner, creation_begins, start_on
-from muniment_api.subjects import find_instance, instance_of
+from muniment_api.subjects import any_backup, find_instance, instance_of
 from muniment_api.wanted import AT_ONCE
 from muniment_projections.documents import VolumeUse
 from muniment_projections.instances import InstanceProjection
@@ -107,12 +108,24 @@ def show(call: Call) -> Response:
 
 def create(call: Call) -> Response:
     """Accept an instance: everything checked, counted and recorded; the rest is an operation."""
-    body = call.body(CreateInstance).instance
-    instance_id = uuid4()
+    command = command_of(call.body(InstanceCreation).instance)
+    if command.databases:
+        call.require("instance:extension:database:create")
+    if command.users:
+        call.require("instance:extension:user:create")
+    instance_id, offer = uuid4(), offer_of(call)
 
     def decide(reader: Reader) -> Decided:
-        draft = draft_of(call, reader, instance_id, body)
-        return creation_begins(call, reader, draft.requested, draft.passwords, draft.backup)
+        backup = None if command.backup_id is None else any_backup(reader, command.backup_id)
+        requested = create_instance(
+            command,
+            instance_id=instance_id,
+            project_id=call.caller.project_id,
+            offer=offer,
+            datastores=datastores_of(call, reader),
+            backup=backup,
+        )
+        return creation_begins(call, reader, requested, command.passwords, backup)
 
     saved = call.services.commands.commit(call.about, decide)
     document = recorded_document(_PROJECTION, saved, instance_id, view_for(call))

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import SUPERUSER_STATUS, Nothing
 from muniment.domain.arguments import SuperuserArguments
+from muniment.domain.names import check_password
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER
 from muniment.secret import Secret
 from muniment_api.call import Call
-from muniment_api.names import check_password
 from muniment_api.responses import JsonResponse, no_content
 from muniment_api.route import Route
 from muniment_api.starting import Order, start_on

@@ -10,15 +10,17 @@ from muniment.contract.control import ControlDriver
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import USER_GET, USER_LIST, Account, GetUser, UserView
 from muniment.contract.ops import Page as GuestPage
+from muniment.domain.accounts import accepted_users
 from muniment.domain.arguments import AlterUserArguments, DropUserArguments, UsersArguments
 from muniment.domain.instance import Instance
+from muniment.domain.names import account_text, check_account, check_password, no_duplicates
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.users import ALTER_USER, CREATE_USERS, DROP_USER
 from muniment.secret import Secret
 from muniment_api.bodies import AccountName, HostPattern
 from muniment_api.call import Call
 from muniment_api.live import every_item
-from muniment_api.names import account_in_path, account_text, check_account, check_password, no_duplicates
+from muniment_api.names import account_in_path
 from muniment_api.paging import listing, page_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
@@ -155,7 +157,8 @@ def delete(call: Call) -> Waiting[Response]:
 
 def _create(call: Call, bodies: list[UserBody]) -> Waiting[None]:
     instance = _instance(call)
-    wanted, passwords = wanted_users(call, instance.datastore.datastore, bodies)
+    wanted, passwords = wanted_users(bodies)
+    wanted = accepted_users(_control(call, instance), wanted, passwords)
     present = (yield from _present(call, instance)) if wanted else set()
     for user in wanted:
         if account_text(Account(name=user.name, host=user.host)) in present:

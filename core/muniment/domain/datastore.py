@@ -1,15 +1,18 @@
 """A datastore and its versions, as an operator registered them. The stream's id is uuid5 of its name."""
 
+from collections.abc import Sequence
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
 from muniment.domain.event import Aggregate, Event, topic
 from muniment.domain.history import IllegalHistory
+from muniment.domain.refused import NotFound, Refused
 
 __all__ = [
     "DATASTORE", "SYSTEM_PROJECT", "Datastore", "DatastoreRegistered", "DatastoreVersion",
-    "DefaultVersionSet", "VersionRegistered", "datastore_id", "register_version", "version_id",
+    "DefaultVersionSet", "VersionRegistered", "WantedVersion", "choose_version", "datastore_id", "register_version",
+    "version_id",
 ]  # fmt: skip
 
 SYSTEM_PROJECT = "system"
@@ -130,3 +133,67 @@ def register_version(
             DefaultVersionSet(originator_id=stream, originator_version=at + 1, version_id=version.id)
         )
     return events
+
+
+class WantedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Which datastore and version a tenant names, each by name or id; None where nothing is said."""
+
+    datastore: str | None = None
+    version: str | None = None
+    number: str | None = None
+
+
+def choose_version(
+    wanted: WantedVersion, known: Sequence[Datastore], names: Sequence[str]
+) -> tuple[Datastore, DatastoreVersion]:
+    """The version that is meant: the only datastore and its default version where none is named.
+
+    `known` are the datastores that are registered; `names` those that have a driver, of which alone one can be had.
+
+    Raises:
+        NotFound: there is no such datastore.
+        Refused: 400, there is no such version, it is not the only one, or it is not active.
+    """
+    datastore = _choose_datastore(wanted.datastore, known, names)
+    if wanted.version is None and wanted.number is None:
+        return datastore, _default_version(datastore)
+    found = [
+        version
+        for version in datastore.versions.values()
+        if (wanted.version is None or _is_named(wanted.version, version.name, version.id))
+        and wanted.number in (None, version.number)
+    ]
+    named = wanted.version or wanted.number
+    if len(found) != 1:
+        what = "cannot be found" if not found else "is not the only one of that name; add version_number"
+        raise Refused("bad-version", f"version {named} of datastore {datastore.name} {what}", status=400)
+    if not found[0].active:
+        raise Refused(
+            "inactive-version", f"version {named} of datastore {datastore.name} is not active", status=400
+        )
+    return datastore, found[0]
+
+
+def _choose_datastore(wanted: str | None, known: Sequence[Datastore], names: Sequence[str]) -> Datastore:
+    if wanted is None:
+        if len(names) != 1:
+            raise Refused("no-datastore", f"Name a datastore: one of {', '.join(names)}.", status=400)
+        wanted = names[0]
+    for datastore in known:
+        if datastore.name in names and _is_named(wanted, datastore.name, datastore.id):
+            return datastore
+    raise NotFound("datastore", wanted)
+
+
+def _default_version(datastore: Datastore) -> DatastoreVersion:
+    default = datastore.versions.get(datastore.default_version_id) if datastore.default_version_id else None
+    if default is None or not default.active:
+        raise Refused(
+            "no-version", f"datastore {datastore.name} has no default version; name one", status=400
+        )
+    return default
+
+
+def _is_named(text: str, name: str, its_id: UUID) -> bool:
+    """Whether a tenant's word is this name, or this id in any of its spellings."""
+    return text == name or text.replace("-", "").lower() == its_id.hex

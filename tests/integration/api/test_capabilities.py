@@ -9,7 +9,7 @@ from tests.support.faults import told
 from tests.support.rest_world import RestWorld
 
 from muniment.contract.manifest import Capability, Manifest
-from muniment_api.drivers import Drivers
+from muniment.domain.drivers import Drivers
 from muniment_postgresql.control import PostgresqlControl
 
 Quiet = tuple[RestWorld, str]

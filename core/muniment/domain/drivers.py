@@ -1,4 +1,4 @@
-"""The control halves of the drivers, as the API asks them."""
+"""The control halves of the drivers, as deciders ask them."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ __all__ = ["Drivers"]
 
 
 class Drivers:
-    """Finds the control half of a datastore and refuses what it lacks."""
+    """Finds the control half of a datastore and refuses what it lacks. Pure, like the control halves."""
 
     def __init__(self, controls: Mapping[str, ControlDriver]) -> None:
         """One control half for each datastore, by name."""
