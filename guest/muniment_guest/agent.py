@@ -246,10 +246,10 @@ class Agent:
     def _deal_with(self, heard: Heard) -> None:
         is_act = False
         if (command := heard.command) is not None:
-            is_act = command.op in OPS and OPS[command.op].kind is OpClass.ACT
             if heard.is_repeated:
                 said = self._machine.repeat(command)
             else:
+                is_act = command.op in OPS and OPS[command.op].kind is OpClass.ACT
                 expires_s = heard.message.expires_ms / 1000
                 said = self._machine.hear(
                     command, expires_s=expires_s, secrets=lambda: self._link.secrets_of(command)

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +27,7 @@ __all__ = ["BenchGateway"]
 Admit = Callable[[bytes], bytes]
 """An enrolment request in, its answer out."""
 
-_POLL_S: Final = 0.5
+_POLL_S: Final = 0.05
 
 
 class BenchGateway:
@@ -39,8 +40,12 @@ class BenchGateway:
         self._instance_id = instance_id
         self._admit = admit
         self._bearer = bearer
-        self._letters: list[bytes] = []
+        self._letters: deque[tuple[int, bytes]] = deque()
+        """What is not confirmed yet, each with its number. An agent that was killed is handed these again, and no others."""
+        self._newest = 0
         self._fetched = 0
+        self.polls = 0
+        """How often somebody asked for what is there."""
         self._changed = threading.Condition()
         self._is_open = True
         self._server = _Listener(("127.0.0.1", 0), self._handler())
@@ -57,9 +62,10 @@ class BenchGateway:
     def send(self, envelope: bytes) -> int:
         """Put an envelope down for the agent; its number, counted from 1."""
         with self._changed:
-            self._letters.append(envelope)
+            self._newest += 1
+            self._letters.append((self._newest, envelope))
             self._changed.notify_all()
-            return len(self._letters)
+            return self._newest
 
     def was_fetched(self, number: int, *, timeout_s: float) -> bool:
         """Wait until the agent was given that envelope."""
@@ -76,12 +82,20 @@ class BenchGateway:
         self._thread.join()
 
     def fetch(self, after: int, *, wait_s: float) -> Downlink:
-        """What comes after that envelope, waiting a while for something to come."""
+        """Forget the envelopes up to `after`, which are dealt with; then what is there, waiting a while for something to come."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._letters) > after or not self._is_open, wait_s)
-            self._fetched = max(self._fetched, len(self._letters))
+            self.polls += 1
+            poll = self.polls
             self._changed.notify_all()
-            return Downlink(str(len(self._letters)), self._letters[after:])
+            while self._letters and self._letters[0][0] <= after:
+                self._letters.popleft()
+            self._changed.wait_for(lambda: self._letters or self.polls != poll or not self._is_open, wait_s)
+            if self.polls != poll:
+                # Whoever asked before was killed: what it is handed now, nobody was given.
+                return Downlink(str(after), [])
+            self._fetched = self._newest
+            self._changed.notify_all()
+            return Downlink(str(self._newest), [envelope for _, envelope in self._letters])
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         gateway = self
