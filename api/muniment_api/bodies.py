@@ -50,7 +50,8 @@ SizeGiB = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 Bit = bool
 """`true`, `false`, 0 or 1, also in a string."""
 
-HostPattern = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^%?[\w(\-).]*%?\Z")]
+_HOST = r"^%?[\w(\-).]*%?\Z"
+HostPattern = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_HOST)]
 """Where an account may come from: word characters, dots, dashes, parentheses, a `%` at either end."""
 
 Uuid = UUID
@@ -147,8 +148,20 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`(?: - at `\$\.\w+`)
 """Only of what the body is about: deeper down, in lists above all, the field's name does not say which one it is."""
 
 
+_FORM = re.compile(r"Expected `str` matching regex (?P<form>'.*')(?: - at `(?P<place>[^`]*)`)?", re.DOTALL)
+_FORMS = {
+    repr(_WORD): "must hold a letter or digit of ASCII, and no control characters",
+    repr(_HOST): "may hold letters, digits, dots, dashes, underscores and parentheses, and a % at either end",
+}
+_OUTER = re.compile(r"\$(?:\.\w+)?\.(\w+)")
+
+
 def _plainly(told: str) -> str:
     """The commonest mistakes in words; all others as the decoder tells them, with their place."""
+    if (found := _FORM.fullmatch(told)) and found["form"] in _FORMS:
+        place = found["place"] or "the body"
+        outer = _OUTER.fullmatch(place)
+        return f"{outer[1] if outer else place} {_FORMS[found['form']]}"
     if found := _EMPTY.fullmatch(told):
         return f"{found[1]} must not be empty"
     if found := _MISSING.fullmatch(told):

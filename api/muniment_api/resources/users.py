@@ -12,7 +12,7 @@ from muniment.contract.ops import USER_GET, USER_LIST, Account, GetUser, UserVie
 from muniment.contract.ops import Page as GuestPage
 from muniment.domain.accounts import accepted_users
 from muniment.domain.arguments import AlterUserArguments, DropUserArguments, UsersArguments
-from muniment.domain.instance import Instance
+from muniment.domain.instance import OCCUPANTS_MAX, Instance
 from muniment.domain.names import account_text, check_account, check_password, no_duplicates
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.users import ALTER_USER, CREATE_USERS, DROP_USER
@@ -113,6 +113,13 @@ def create_named(call: Call) -> Waiting[Response]:
 def change_passwords(call: Call) -> Waiting[Response]:
     """Change passwords; when one account is unknown nothing changes."""
     body = call.body(ChangePasswords)
+    if len(body.users) > OCCUPANTS_MAX:
+        raise Refused(
+            "too-many",
+            f"The request changes {len(body.users)} passwords and may change {OCCUPANTS_MAX}: each is an operation, and an "
+            "instance may have no more at once. Send them in parts, and wait for the operations of each part.",
+            status=400,
+        )
     instance = _instance(call)
     control = _control(call, instance)
     changes = [

@@ -109,6 +109,33 @@ def test_passwords_do_not_change_when_one_user_is_unknown(quiet: Quiet) -> None:
     assert world.ledger.log.head() == head
 
 
+def test_more_passwords_than_may_wait_are_refused(quiet: Quiet) -> None:
+    """Each is an operation of its own, so more than an instance may have at once is 400, and says what to do."""
+    world, instance = quiet
+    head = world.ledger.log.head()
+    wanted = [{"name": f"u{number}", "password": "new-pw-new-pw"} for number in range(33)]
+    fault = told(world.call("PUT", f"/instances/{instance}/users", json={"users": wanted}))
+    assert fault.status == 400
+    assert "changes 33 passwords and may change 32" in fault.message
+    assert world.ledger.log.head() == head
+
+
+def test_as_many_passwords_as_may_wait_are_changed(live_world: RestWorld, instance: str) -> None:
+    """Thirty-two, when nothing else waits."""
+    assert live_world.guests is not None
+    path = f"/instances/{instance}/users"
+    names = [f"u{number}" for number in range(32)]
+    live_world.call(
+        "POST", path, json={"users": [{"name": name, "password": "old-old-old"} for name in names]}
+    )
+    live_world.settle()
+    wanted = [{"name": name, "password": f"new-{name}-new"} for name in names]
+    assert live_world.call("PUT", path, json={"users": wanted}).status_code == 202
+    live_world.settle()
+    passwords = live_world.guests.engines[UUID(instance)].passwords
+    assert {name: passwords[name] for name in names} == {name: f"new-{name}-new" for name in names}
+
+
 def test_many_users_are_looked_for_with_one_question(live_world: RestWorld, instance: str) -> None:
     """However many accounts a request names, the guest is asked once which there are."""
     assert live_world.guests is not None
