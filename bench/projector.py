@@ -134,7 +134,7 @@ def pages(read_model: ReadModel, path: Path) -> tuple[float, float]:
     def ours() -> None:
         for _ in range(PAGES):
             page = instances.page(project_id=PROJECT, view=View.SUMMARY, limit=PAGE)
-            SITE.fill_list(page.documents)
+            SITE.fill_list(page.joined)
 
     with closing(sqlite3.connect(path)) as connection:
 

@@ -73,8 +73,8 @@ class Call:
         """A ready-made document with this request's links, to be put into an answer."""
         return msgspec.Raw(self.site.fill(document))
 
-    def filled_list(self, documents: list[bytes]) -> msgspec.Raw:
-        """A JSON array of ready-made documents with this request's links."""
+    def filled_list(self, documents: bytes) -> msgspec.Raw:
+        """A JSON array of the ready-made documents of a page with this request's links."""
         return msgspec.Raw(self.site.fill_list(documents))
 
     def body(self, kind: type[T]) -> T:

@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, MetaData, Select, Table, bindparam, or_, select
 
 from muniment.domain.refused import Refused
+from muniment_projections.documents import split
 from muniment_projections.read_model import ReadModel
-from muniment_projections.row import OPEN, RowTable, View
+from muniment_projections.row import OPEN, RowTable, View, joined
 
 __all__ = ["PAGE_MAX", "Collection", "Page"]
 
@@ -20,8 +21,14 @@ PAGE_MAX = 1000
 class Page(NamedTuple):
     """Some resources, newest first, and the marker of the next page when there is one."""
 
-    documents: list[bytes]
+    joined: bytes
+    """Their documents, with `BETWEEN` between them."""
     next_marker: str | None
+
+    @property
+    def documents(self) -> list[bytes]:
+        """Their documents one by one."""
+        return split(self.joined)
 
 
 class Collection:
@@ -68,7 +75,13 @@ class Collection:
             Refused: 400, the marker is no resource of the project, nor ever was.
         """
         limit = max(1, min(limit, PAGE_MAX))
-        values: dict[str, object] = {"project_id": project_id, "as_of": as_of, "limit": limit + 1, **facets}
+        values: dict[str, object] = {
+            "project_id": project_id,
+            "as_of": as_of,
+            "limit": limit,
+            "before_last": limit - 1,
+            **facets,
+        }
         with self._read_model.reading() as connection:
             if marker is not None:
                 row = connection.execute(self._mark, {"key": marker}).one_or_none()
@@ -82,9 +95,8 @@ class Collection:
                 as_of is not None,
                 tuple(sorted(facets)),
             )
-            rows = connection.execute(statement, values).all()
-        documents = [row[1] for row in rows[:limit]]
-        return Page(documents, rows[limit - 1][0] if len(rows) > limit else None)
+            documents, last_key, following = connection.execute(statement, values).one()
+        return Page(documents or b"", None if following is None else last_key)
 
     def _make_one(self, view: View, owned: bool, has_end: bool) -> Select[bytes]:
         c = self._table.c
@@ -93,20 +105,26 @@ class Collection:
 
     def _make_page(
         self, view: View, owned: bool, has_marker: bool, has_end: bool, facets: tuple[str, ...]
-    ) -> Select[str, bytes]:
+    ) -> Select[bytes | None, str | None, str | None]:
+        """One row: the documents of the page joined, its last key if it is full, and the key that follows it."""
         c = self._table.c
-        statement = select(c.key, c[view.value]).where(*_valid(self._table, has_end))
+        wanted = list(_valid(self._table, has_end))
         if owned:
-            statement = statement.where(c.project_id == bindparam("project_id"))
+            wanted.append(c.project_id == bindparam("project_id"))
         for facet in facets:
             assert facet in self._spec.facets, f"{self._spec.name} cannot be narrowed by {facet}"
-            statement = statement.where(c[facet] == bindparam(facet))
+            wanted.append(c[facet] == bindparam(facet))
         if has_marker:
-            statement = statement.where(
-                c.created_us <= bindparam("marker_us"),
-                or_(c.created_us < bindparam("marker_us"), c.key > bindparam("marker_key")),
-            )
-        return statement.order_by(c.created_us.desc(), c.key).limit(bindparam("limit"))
+            wanted.append(c.created_us <= bindparam("marker_us"))
+            wanted.append(or_(c.created_us < bindparam("marker_us"), c.key > bindparam("marker_key")))
+        order = (c.created_us.desc(), c.key)
+        page = select(c[view.value]).where(*wanted).order_by(*order).limit(bindparam("limit")).subquery()
+        key = select(c.key).where(*wanted).order_by(*order).limit(1)
+        return select(
+            joined(page.c[view.value]),
+            key.offset(bindparam("before_last")).scalar_subquery(),
+            key.offset(bindparam("limit")).scalar_subquery(),
+        )
 
 
 def _valid(table: Table, has_end: bool) -> tuple[ColumnElement[bool], ...]:

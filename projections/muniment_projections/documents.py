@@ -4,12 +4,19 @@ A hole is one raw control byte. JSON escapes those in every text, so nothing tha
 filling a page of documents is a few passes of `bytes.replace` over the page.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 import msgspec
 
-__all__ = ["Site", "VolumeUse", "encode", "gigabytes", "instant", "links", "timestamp", "volume"]
+__all__ = [
+    "BETWEEN", "Site", "VolumeUse", "encode", "gigabytes", "instant", "join", "links", "split", "timestamp",
+    "volume",
+]  # fmt: skip
+
+BETWEEN = ",\n"
+"""What stands between the documents of a page. JSON escapes the line's end in every text, so the parts are found again."""
 
 _PROJECT_URL = b"\x01"
 _BASE_URL = b"\x02"
@@ -51,14 +58,32 @@ class Site(msgspec.Struct, frozen=True):
             documents.replace(_PROJECT_URL, project).replace(_BASE_URL, base).replace(_VOLUME_USE, fragment)
         )
 
-    def fill_list(self, documents: list[bytes]) -> bytes:
-        """A JSON array of documents."""
-        return b"[%s]" % self.fill(b",".join(documents))
+    def fill_list(self, documents: bytes) -> bytes:
+        """A JSON array of the documents of a page, as they come: with `BETWEEN` between them."""
+        return b"[%s]" % self.fill(documents)
 
 
 def encode(document: object) -> bytes:
     """The JSON of a document."""
     return _encoder.encode(document)
+
+
+def join(documents: Iterable[bytes]) -> bytes:
+    """Documents as a page holds them.
+
+    >>> join([b'{"name":"a"}', b'{"name":"b"}'])
+    b'{"name":"a"},\\n{"name":"b"}'
+    """
+    return BETWEEN.encode().join(documents)
+
+
+def split(documents: bytes) -> list[bytes]:
+    """The documents of a page one by one.
+
+    >>> split(b'{"name":"a"},\\n{"name":"b"}'), split(b"")
+    ([b'{"name":"a"}', b'{"name":"b"}'], [])
+    """
+    return documents.split(BETWEEN.encode()) if documents else []
 
 
 def links(collection: str, key: object) -> list[dict[str, object]]:

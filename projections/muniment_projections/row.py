@@ -4,11 +4,24 @@ from datetime import datetime
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table, desc
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    cast,
+    desc,
+    func,
+)
 
 from muniment.clock import seconds
+from muniment_projections.documents import BETWEEN
 
-__all__ = ["OPEN", "Row", "RowTable", "View", "microseconds"]
+__all__ = ["OPEN", "Row", "RowTable", "View", "joined", "microseconds"]
 
 OPEN = 2**63 - 1
 """The end of a version that is still valid. A number, so that `as_of` is one comparison and every column has an index."""
@@ -83,6 +96,15 @@ class RowTable(msgspec.Struct, frozen=True, kw_only=True):
             return wanted
         plain = View(wanted.value.removeprefix("admin_"))
         return plain if plain in self.views else View.DETAIL
+
+
+def joined(documents: ColumnElement[bytes]) -> ColumnElement[bytes | None]:
+    """The documents of all rows in the order of the rows, `BETWEEN` between them; null without any row.
+
+    The database joins them, since its driver gives up the interpreter's lock for each row that it hands over, and in a busy
+    process waits for it as often.
+    """
+    return cast(func.aggregate_strings(documents, BETWEEN), LargeBinary)
 
 
 def microseconds(at: datetime | None) -> int:

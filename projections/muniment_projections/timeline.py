@@ -11,10 +11,10 @@ from sqlalchemy import Column, MetaData, Select, Table, bindparam, func, select
 
 from muniment.domain.event import Event
 from muniment.store.log import Logged
-from muniment_projections.documents import encode, instant
+from muniment_projections.documents import encode, instant, split
 from muniment_projections.folding import Fold
 from muniment_projections.read_model import TIMELINE, ReadModel, define_timeline
-from muniment_projections.row import microseconds
+from muniment_projections.row import joined, microseconds
 
 __all__ = ["EVENTS_MAX", "Timeline", "TimelinePage", "timeline_row"]
 
@@ -43,9 +43,15 @@ _ENVELOPE = frozenset(Event.__struct_fields__)
 class TimelinePage(NamedTuple):
     """Some events in log order, and the cursor with which the next question goes on."""
 
-    documents: list[bytes]
+    joined: bytes
+    """Their documents, with `BETWEEN` between them."""
     cursor: int
     """The position of the last event of the page, or the cursor that was asked with when there was none."""
+
+    @property
+    def documents(self) -> list[bytes]:
+        """Their documents one by one."""
+        return split(self.joined)
 
 
 class Timeline:
@@ -79,8 +85,8 @@ class Timeline:
         statement = _page(is_admin, as_of is not None, tuple(given))
         values = {**given, "after": after, "as_of": as_of, "limit": max(1, min(limit, EVENTS_MAX))}
         with self._read_model.reading() as connection:
-            rows = connection.execute(statement, values).all()
-        return TimelinePage([row[1] for row in rows], rows[-1][0] if rows else after)
+            documents, last = connection.execute(statement, values).one()
+        return TimelinePage(documents or b"", after if last is None else last)
 
     def position_at(self, at: datetime) -> int:
         """The position of the last event that had happened at a moment; 0 before the first.
@@ -147,11 +153,14 @@ _POSITION_AT = select(func.coalesce(func.max(_EVENTS.c.position), 0)).where(
 
 
 @lru_cache(maxsize=64)
-def _page(is_admin: bool, has_end: bool, given: Sequence[str]) -> Select[int, bytes]:
+def _page(is_admin: bool, has_end: bool, given: Sequence[str]) -> Select[bytes | None, int | None]:
     document: Column[bytes] = _EVENTS.c.admin_document if is_admin else _EVENTS.c.document
-    statement = select(_EVENTS.c.position, document).where(_EVENTS.c.position > bindparam("after"))
+    statement = select(_EVENTS.c.position, document.label("shown")).where(
+        _EVENTS.c.position > bindparam("after")
+    )
     for name in given:
         statement = statement.where(_EVENTS.c[name] == bindparam(name))
     if has_end:
         statement = statement.where(_EVENTS.c.position <= bindparam("as_of"))
-    return statement.order_by(_EVENTS.c.position).limit(bindparam("limit"))
+    page = statement.order_by(_EVENTS.c.position).limit(bindparam("limit")).subquery()
+    return select(joined(page.c.shown), func.max(page.c.position))

@@ -138,7 +138,7 @@ def _page(call: Call, project_id: str | None, facets: dict[str, str]) -> Respons
     found = call.services.backups.page(
         project_id=project_id, view=view_for(call), limit=page.limit, marker=page.marker, facets=facets
     )
-    return listing(call, "backups", call.filled_list(found.documents), found.next_marker)
+    return listing(call, "backups", call.filled_list(found.joined), found.next_marker)
 
 
 ROUTES = (

@@ -11,6 +11,7 @@ from muniment_api.reads import as_id, document_of, view_for
 from muniment_api.resources.flavors import index as every_flavor
 from muniment_api.responses import JsonResponse
 from muniment_api.route import Route
+from muniment_projections.collection import Page
 from muniment_projections.row import View
 
 __all__ = ["ROUTES", "Shown", "datastore_named"]
@@ -27,7 +28,7 @@ def index(call: Call) -> Response:
     """Every datastore; tenants see those that have an active version."""
     facets = {} if call.caller.is_admin else {"has_active_version": "yes"}
     page = call.services.datastores.page(project_id=None, view=view_for(call), facets=facets)
-    return listing(call, "datastores", call.filled_list(page.documents), None)
+    return listing(call, "datastores", call.filled_list(page.joined), None)
 
 
 def show(call: Call) -> Response:
@@ -39,8 +40,8 @@ def show(call: Call) -> Response:
 def versions(call: Call) -> Response:
     """The versions of a datastore; tenants see the active ones."""
     facets = {} if call.caller.is_admin else {"active": "yes"}
-    documents = _versions_of(call, _existing_key(call), facets)
-    return listing(call, "versions", call.filled_list(documents), None)
+    page = _versions_of(call, _existing_key(call), facets)
+    return listing(call, "versions", call.filled_list(page.joined), None)
 
 
 def version(call: Call) -> Response:
@@ -85,15 +86,14 @@ def _existing_key(call: Call) -> str:
     return datastore_named(call, call.path("datastore")).id
 
 
-def _versions_of(call: Call, datastore_key: str, facets: dict[str, str]) -> list[bytes]:
+def _versions_of(call: Call, datastore_key: str, facets: dict[str, str]) -> Page:
     facets = {**facets, "datastore_id": datastore_key}
-    page = call.services.datastore_versions.page(project_id=None, view=view_for(call), facets=facets)
-    return page.documents
+    return call.services.datastore_versions.page(project_id=None, view=view_for(call), facets=facets)
 
 
 def _version(call: Call) -> bytes:
     wanted = call.path("version")
-    for document in _versions_of(call, _existing_key(call), {}):
+    for document in _versions_of(call, _existing_key(call), {}).documents:
         shown = msgspec.json.decode(call.site.fill(document), type=Shown)
         if wanted in (shown.id, shown.name):
             return document

@@ -31,7 +31,7 @@ def index(call: Call) -> Response:
         instance_id=_instance_id(call),
         is_admin=call.caller.is_admin,
     )
-    return JsonResponse({"events": msgspec.Raw(b"[%s]" % b",".join(page.documents)), "cursor": page.cursor})
+    return JsonResponse({"events": msgspec.Raw(b"[%s]" % page.joined), "cursor": page.cursor})
 
 
 def _number(call: Call, name: str) -> int | None:

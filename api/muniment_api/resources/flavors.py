@@ -8,14 +8,14 @@ from muniment_api.call import Call
 from muniment_api.paging import listing
 from muniment_api.responses import JsonResponse
 from muniment_api.route import Route
-from muniment_projections.documents import encode, links
+from muniment_projections.documents import encode, join, links
 
 __all__ = ["ROUTES", "flavor_document"]
 
 
 def index(call: Call) -> Response:
     """Every flavor; never in pages."""
-    documents = [flavor_document(flavor) for flavor in call.services.flavors]
+    documents = join(flavor_document(flavor) for flavor in call.services.flavors)
     return listing(call, "flavors", call.filled_list(documents), None)
 
 

@@ -224,7 +224,7 @@ def _page(call: Call, view: View) -> Response:
         limit=page.limit,
         marker=page.marker,
     )
-    return listing(call, "instances", call.filled_list(found.documents), found.next_marker)
+    return listing(call, "instances", call.filled_list(found.joined), found.next_marker)
 
 
 def _volume_use(facts: VolumeFacts | None) -> VolumeUse | None:

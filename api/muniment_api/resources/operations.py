@@ -39,7 +39,7 @@ def index(call: Call) -> Response:
         marker=page.marker,
         facets=facets,
     )
-    return listing(call, "operations", call.filled_list(found.documents), found.next_marker)
+    return listing(call, "operations", call.filled_list(found.joined), found.next_marker)
 
 
 def show(call: Call) -> Response:

@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from muniment_projections.documents import (
+    BETWEEN,
     Site,
     VolumeUse,
     encode,
     gigabytes,
     instant,
+    join,
     links,
+    split,
     timestamp,
     volume,
 )
@@ -77,14 +80,22 @@ def test_a_list_is_filled_in_one_go() -> None:
     """Documents of a page become one JSON array."""
     documents = [encode({"links": links("instances", str(n))}) for n in range(3)]
 
-    filled = msgspec.json.decode(SITE.fill_list(documents))
+    filled = msgspec.json.decode(SITE.fill_list(join(documents)))
 
     assert [entry["links"][1]["href"][-1] for entry in filled] == ["0", "1", "2"]
 
 
 def test_an_empty_list_is_an_empty_array() -> None:
     """No documents, no commas."""
-    assert SITE.fill_list([]) == b"[]"
+    assert SITE.fill_list(join([])) == b"[]"
+
+
+def test_documents_that_were_joined_are_split_again() -> None:
+    """Texts may hold whatever stands between documents: JSON escapes the line's end."""
+    documents = [encode({"name": BETWEEN}), encode({"name": f"}}{BETWEEN}{{"}), encode({"name": ""})]
+
+    assert split(join(documents)) == documents
+    assert split(join([])) == []
 
 
 def test_moments_are_written_as_trove_writes_them() -> None:

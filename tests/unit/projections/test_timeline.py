@@ -79,7 +79,7 @@ def test_a_cursor_misses_nothing_and_repeats_nothing() -> None:
 
     assert first.documents + second.documents + third.documents == whole
     assert (first.cursor, second.cursor, third.cursor) == (4, 8, 10)
-    assert fourth == ([], 10)
+    assert (fourth.documents, fourth.cursor) == ([], 10)
 
 
 def test_nobody_reads_another_projects_history() -> None:
