@@ -39,7 +39,7 @@ from muniment.operations.scene import Scene
 from muniment.operations.steps import NONE, Definition, Each, Ending, Endings, Failure, Step
 from muniment.operations.superuser import DISABLE
 from muniment.operations.users import create_user
-from muniment.store.writes import CommitReservation, ReleaseReservation
+from muniment.store.writes import CommitReservation, ReleaseReservation, WithdrawToken
 
 __all__ = ["CREATE_INSTANCE", "filesystem_uuid"]
 
@@ -200,6 +200,11 @@ def _failed(scene: Scene, failure: Failure) -> Ending:
     return Ending([failed], [ReleaseReservation(scene.operation_id), *forget_guest(scene.instance.id)])
 
 
+def _taken_over(scene: Scene) -> Ending:
+    """What exists stays counted and may be believed, but no guest is born any more from the token of this operation."""
+    return Ending([], [WithdrawToken(scene.instance.id)])
+
+
 CREATE_INSTANCE: Final = Definition(
     kind="create_instance.1",
     wants="create the instance",
@@ -287,5 +292,5 @@ CREATE_INSTANCE: Final = Definition(
             after=("create_database",),
         ),
     ),
-    ends=Endings(succeeded=_active, failed=_failed),
+    ends=Endings(succeeded=_active, failed=_failed, taken_over=_taken_over),
 )

@@ -23,6 +23,7 @@ from muniment.store.writes import (
     TakeDownlink,
     TakeInbox,
     TakeReply,
+    WithdrawToken,
 )
 
 INSTANCE = UUID(int=7)
@@ -55,6 +56,19 @@ def test_a_closed_enrolment_is_forgotten(ledger: Ledger) -> None:
     ledger.save([], ABOUT, writes=[CloseEnrolment(INSTANCE, 2)])
     with ledger.reading() as reader:
         assert reader.enrolment(INSTANCE) is None
+
+
+def test_an_unused_token_is_withdrawn(ledger: Ledger) -> None:
+    """Nobody can enrol with it any more; an answer that a guest may ask for again stays."""
+    ledger.save([], ABOUT, writes=[OpenEnrolment(INSTANCE, 1, b"token", 9e9)])
+    ledger.save([], ABOUT, writes=[WithdrawToken(INSTANCE)])
+    with ledger.reading() as reader:
+        assert reader.enrolment(INSTANCE) is None
+    ledger.save([], ABOUT, writes=[OpenEnrolment(INSTANCE, 2, b"token", 9e9)])
+    ledger.save([], ABOUT, writes=[AnswerEnrolment(INSTANCE, 2, b"digest", b"answer")])
+    ledger.save([], ABOUT, writes=[WithdrawToken(INSTANCE)])
+    with ledger.reading() as reader:
+        assert reader.enrolment(INSTANCE) is not None
 
 
 def test_a_window_moves_only_from_where_it_was_read(ledger: Ledger) -> None:

@@ -24,6 +24,7 @@ from muniment.store.writes.guests import (
     TakeDownlink,
     TakeInbox,
     TakeReply,
+    WithdrawToken,
 )
 from muniment.store.writes.queue import (
     AddSignal,
@@ -65,6 +66,7 @@ __all__ = [
     "OpenEnrolment",
     "AnswerEnrolment",
     "CloseEnrolment",
+    "WithdrawToken",
     "ForgetGuest",
     "SaveWindow",
     "AddInbox",

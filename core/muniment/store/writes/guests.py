@@ -24,6 +24,7 @@ __all__ = [
     "TakeDownlink",
     "TakeInbox",
     "TakeReply",
+    "WithdrawToken",
 ]
 
 
@@ -83,6 +84,15 @@ class CloseEnrolment(_InstanceWrite, frozen=True):
 
     def apply(self, tx: Transaction) -> None:
         tx.run("DELETE FROM enrolments WHERE instance_id = :instance_id AND key_epoch = :key_epoch", self)
+
+
+class WithdrawToken(_InstanceWrite, frozen=True):
+    """Let no guest enrol any more with a token that nobody has used; an enrolment that was answered stays."""
+
+    RANK: ClassVar[Rank] = Rank.ENROLMENTS
+
+    def apply(self, tx: Transaction) -> None:
+        tx.run("DELETE FROM enrolments WHERE instance_id = :instance_id AND sealed_token IS NOT NULL", self)
 
 
 class SaveWindow(_InstanceWrite, frozen=True):
