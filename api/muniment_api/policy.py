@@ -69,6 +69,7 @@ POLICY: Mapping[str, Who] = {
     "quota:update": Who.ADMIN,
     "operation:index": Who.READER,
     "operation:show": Who.READER,
+    "operation:cancel": Who.MEMBER,
     "event:index": Who.READER,
     "event:index:all_projects": Who.ADMIN,
 }

@@ -1,4 +1,4 @@
-"""The instance or backup that a path or body names, for requests that work on it: found if it is the caller's."""
+"""The instance, backup or operation that a path or body names, for requests that work on it: found if it is the caller's."""
 
 from typing import TypeVar
 from uuid import UUID
@@ -8,14 +8,23 @@ from muniment.domain.backup import BACKUP, Backup, BackupStatus
 from muniment.domain.event import Aggregate
 from muniment.domain.history import IllegalHistory
 from muniment.domain.instance import INSTANCE, Instance, Lifecycle, check_databases_reachable
+from muniment.domain.operation import OPERATION, Operation
 from muniment.domain.refused import NotFound
 from muniment.store.reader import Reader
 from muniment_api.call import Call
 from muniment_api.reads import as_id
 
-__all__ = ["any_backup", "backup_of", "find_backup", "find_instance", "instance_of", "reachable_instance"]
+__all__ = [
+    "any_backup",
+    "backup_of",
+    "find_backup",
+    "find_instance",
+    "find_operation",
+    "instance_of",
+    "reachable_instance",
+]
 
-S = TypeVar("S", Instance, Backup)
+S = TypeVar("S", Instance, Backup, Operation)
 
 
 def find_instance(call: Call, reader: Reader, key: str | UUID) -> Instance:
@@ -35,6 +44,14 @@ def find_backup(call: Call, reader: Reader, key: str | UUID) -> Backup:
     found = _find(call, reader, BACKUP, key)
     if found is None or found.status is BackupStatus.DELETED:
         raise NotFound("backup", key)
+    return found
+
+
+def find_operation(call: Call, reader: Reader, key: str | UUID) -> Operation:
+    """The operation with this id, whether it runs or has ended; raises as `find_instance`."""
+    found = _find(call, reader, OPERATION, key)
+    if found is None:
+        raise NotFound("operation", key)
     return found
 
 

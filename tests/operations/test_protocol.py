@@ -17,10 +17,12 @@ from muniment.domain.backup import BackupStatus
 from muniment.domain.instance import DeletionBlocked, EpochRaised, Lifecycle
 from muniment.domain.operation import Asked, Completed, End, GaveUp, Intended, UnwindingStarted, Withdrawn
 from muniment.domain.refused import NotFound, Refused
+from muniment.operations.answers import CANCEL
 from muniment.operations.databases import CREATE_DATABASES
 from muniment.operations.start import Beginning
 from muniment.store.conflict import Conflict
-from muniment.store.writes import Poke
+from muniment.store.state import SignalRow
+from muniment.store.writes import AddSignal, Poke
 
 LONG_S = 100_000.0
 
@@ -100,10 +102,20 @@ def test_cancel_after_the_last_effect_changes_nothing(world: World, requests: Re
 
 
 def test_a_deletion_is_not_cancelled(world: World, requests: Requests) -> None:
-    """There is nothing to go back to."""
+    """There is nothing to go back to: it is refused, and a signal that comes all the same changes nothing."""
     deletion = requests.delete(running_instance(world)).operation_id
     assert deletion is not None
-    requests.cancel(deletion)
+    with pytest.raises(Refused, match="cannot be cancelled"):
+        requests.cancel(deletion)
+    signal = SignalRow(
+        id=world.new_id(),
+        operation_id=deletion,
+        command_id=None,
+        kind=CANCEL,
+        payload=b"",
+        at_s=world.now_s(),
+    )
+    world.ledger.save([], requests.about(), writes=[AddSignal(signal)])
     finish(world)
     assert world.watch.ended[deletion] is End.SUCCEEDED
 

@@ -1,40 +1,64 @@
-"""What tenants ask for: the requests of the API, decided and saved as the API does it."""
+"""What tenants ask for: the requests of the API, through the same deciders and saved as the API does it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tests.simulation.control_driver import SimulatedControl
+
 from muniment.domain.accounts import WantedDatabase, WantedUser
 from muniment.domain.arguments import Arguments
-from muniment.domain.backup import Backup, BackupRequested, check_deletable, check_restorable
+from muniment.domain.backup import Backup, check_deletable
+from muniment.domain.backup_request import CreateBackup, create_backup
+from muniment.domain.datastore import DATASTORE, Datastore, DatastoreVersion, register_version, version_id
+from muniment.domain.drivers import Drivers
 from muniment.domain.event import About
-from muniment.domain.instance import (
-    FlavorFacts,
-    Instance,
-    InstanceRequested,
-    VersionFacts,
-    check_actionable,
-    check_databases_reachable,
-)
+from muniment.domain.instance import FlavorFacts, Instance, check_actionable, check_databases_reachable
+from muniment.domain.instance_request import CreateInstance, create_instance
+from muniment.domain.offer import Offer
+from muniment.domain.operation import OPERATION
 from muniment.operations.cancel import cancel
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.operations.start import Beginning
 from muniment.operations.steps import Definition
 from muniment.operations.takeover import TakenOver
 from muniment.secret import Secret
-from muniment.store.state import SignalRow
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-__all__ = ["FLAVOR", "LIMITS", "VERSION", "Requests"]
+__all__ = ["DATASTORES", "LIMITS", "OFFER", "Requests"]
 
-FLAVOR = FlavorFacts(id="1", name="small", ram_mib=512, vcpus=1)
-VERSION = VersionFacts(
-    datastore="simulated", version_id=UUID(int=1), name="1", number="1.0", driver="simulated"
+OFFER = Offer(
+    flavors={"1": FlavorFacts(id="1", name="small", ram_mib=512, vcpus=1)},
+    networks=frozenset({"net-1"}),
+    default_network="net-1",
+    enforces_allowed_cidrs=False,
+    volume_size_gib_max=16_384,
+    region="RegionOne",
+    drivers=Drivers({"simulated": SimulatedControl()}),
 )
 LIMITS = {"instances": 10, "ram": -1, "volumes": 40, "backups": 50}
+
+
+def _registered() -> Datastore:
+    version = DatastoreVersion(
+        id=version_id("simulated", "1"),
+        name="1",
+        number="1.0",
+        driver="simulated",
+        driver_version="1",
+        image=None,
+        image_digest=None,
+        active=True,
+    )
+    found = DATASTORE.fold(None, register_version(None, "simulated", version, default=True))
+    assert found is not None
+    return found
+
+
+DATASTORES = (_registered(),)
 
 
 class Requests:
@@ -60,23 +84,27 @@ class Requests:
         """Ask for an instance."""
         world, about = self._world, self.about()
         secrets = {world.new_id(): Secret(f"password {number}") for number in range(users)}
-        requested = InstanceRequested(
-            originator_id=world.new_id(),
-            originator_version=1,
-            project_id=self.project,
+        command = CreateInstance(
             name="an instance",
-            flavor=FLAVOR,
+            flavor_id="1",
             volume_size_gib=size_gib,
-            datastore=VERSION,
             databases=tuple(WantedDatabase(name=f"db{number}") for number in range(databases)),
             users=tuple(
                 WantedUser(name=f"user{number}", secret_ref=ref) for number, ref in enumerate(secrets)
             ),
+            passwords=secrets,
             backup_id=backup.id if backup is not None else None,
+        )
+        requested = create_instance(
+            command,
+            instance_id=world.new_id(),
+            project_id=self.project,
+            offer=OFFER,
+            datastores=DATASTORES,
+            backup=backup,
         )
         data_key = None
         if backup is not None:
-            check_restorable(backup, volume_size_gib=size_gib, datastore="simulated")
             with world.ledger.reading() as reader:
                 data_key = (world.new_id(), world.backup_keys.open(reader, self.project, backup.id))
         beginning = world.starter.create_instance(
@@ -92,15 +120,9 @@ class Requests:
 
     def back_up(self, instance: Instance) -> Beginning:
         """Ask for a backup."""
-        check_actionable(instance)
         world, about = self._world, self.about()
-        requested = BackupRequested(
-            originator_id=world.new_id(),
-            originator_version=1,
-            project_id=self.project,
-            instance_id=instance.id,
-            name="a backup",
-            datastore=instance.datastore,
+        requested = create_backup(
+            CreateBackup(name="a backup"), instance, backup_id=world.new_id(), drivers=OFFER.drivers
         )
         with world.ledger.reading() as reader:
             key = world.backup_keys.new(reader, self.project, requested.originator_id)
@@ -175,9 +197,19 @@ class Requests:
 
     def cancel(self, operation_id: UUID) -> None:
         """Ask an operation to stop."""
-        write = cancel(operation_id, signal_id=self._world.new_id(), now_s=self._world.now_s())
-        assert isinstance(write.signal, SignalRow)
-        self._world.ledger.save([], self.about(), writes=[write])
+        world = self._world
+        operation = world.ledger.load(OPERATION, operation_id)
+        assert operation is not None
+        with world.ledger.reading() as reader:
+            waiting = reader.signals(operation_id)
+        writes = cancel(
+            operation,
+            world.catalogue[operation.kind],
+            waiting,
+            signal_id=world.new_id(),
+            now_s=world.now_s(),
+        )
+        world.ledger.save([], self.about(), writes=writes)
 
     def _save(self, beginning: Beginning, about: About) -> Beginning:
         saved = self._world.ledger.save(beginning.events, about, writes=beginning.writes)

@@ -1,13 +1,23 @@
 """Operations: what is being done and was done, with live steps. Ours, beyond Trove."""
 
+from uuid import uuid4
+
+import msgspec
 from starlette.responses import Response
 
+from muniment.clock import seconds
 from muniment.domain.refused import Refused
+from muniment.operations.cancel import cancel as ask_to_stop
+from muniment.operations.catalogue import CATALOGUE
+from muniment.store.reader import Reader
 from muniment_api.call import Call
+from muniment_api.commands import Decided
 from muniment_api.paging import listing, page_of
 from muniment_api.reads import as_id, document_of, view_for
 from muniment_api.responses import JsonResponse
 from muniment_api.route import Route
+from muniment_api.starting import about_owner
+from muniment_api.subjects import find_operation
 
 __all__ = ["ROUTES"]
 
@@ -44,6 +54,32 @@ def index(call: Call) -> Response:
 
 def show(call: Call) -> Response:
     """One operation with its steps."""
+    return JsonResponse({"operation": _document(call)})
+
+
+def cancel(call: Call) -> Response:
+    """Ask a running operation to stop: what it did is undone. It answers at once, and a second request changes nothing."""
+    services, key = call.services, call.path("operation_id")
+    with services.ledger.reading() as reader:
+        owner = find_operation(call, reader, key).project_id
+    signal_id = uuid4()
+
+    def decide(reader: Reader) -> Decided:
+        operation = find_operation(call, reader, key)
+        writes = ask_to_stop(
+            operation,
+            CATALOGUE[operation.kind],
+            reader.signals(operation.id),
+            signal_id=signal_id,
+            now_s=seconds(services.clock.now()),
+        )
+        return (), writes
+
+    services.commands.commit(about_owner(call, owner), decide)
+    return JsonResponse({"operation": _document(call)}, 202)
+
+
+def _document(call: Call) -> msgspec.Raw:
     document = document_of(
         call,
         call.services.operations,
@@ -52,10 +88,11 @@ def show(call: Call) -> Response:
         project_id=None if call.caller.is_admin else call.caller.project_id,
         view=view_for(call),
     )
-    return JsonResponse({"operation": call.filled(document)})
+    return call.filled(document)
 
 
 ROUTES = (
     Route("GET", "/operations", "operation:index", index),
     Route("GET", "/operations/{operation_id}", "operation:show", show),
+    Route("POST", "/operations/{operation_id}/cancel", "operation:cancel", cancel),
 )

@@ -1,7 +1,9 @@
 """What a project reads of the work that is done for it: operations with their steps, and every event."""
 
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from tests.support.accounts import BLUE, RED
 from tests.support.faults import told
@@ -108,3 +110,72 @@ def test_unknown_operation_is_404(quiet: Quiet) -> None:
     world, instance = quiet
     for key in (str(uuid4()), "create", instance):
         assert told(world.call("GET", f"/operations/{key}")).status == 404
+
+
+def _cancelled(world: RestWorld, operation_id: str, **who: str) -> httpx.Response:
+    return world.call("POST", f"/operations/{operation_id}/cancel", **who)
+
+
+def _running(world: RestWorld, **narrow: str) -> dict[str, Any]:
+    query = "&".join(f"{name}={value}" for name, value in narrow.items())
+    (operation,) = world.call("GET", f"/operations?state=running&{query}").json()["operations"]
+    return dict(operation)
+
+
+def test_cancelled_create_is_undone(live_world: RestWorld) -> None:
+    """The answer is 202 with the operation; what it had made goes, and the instance is in error with the reason."""
+    assert live_world.guests is not None
+    live_world.guests.silent = True
+    instance = live_world.made()
+    operation = _running(live_world, instance_id=instance)
+    answer = _cancelled(live_world, operation["id"])
+    assert (answer.status_code, answer.json()["operation"]["id"]) == (202, operation["id"])
+    live_world.guests.silent = False
+    live_world.settle()
+    ended = live_world.call("GET", f"/operations/{operation['id']}").json()["operation"]
+    assert (ended["status"], ended["is_cancelled"]) == ("failed", True)
+    assert ended["message"] == "could not create the instance: it was cancelled"
+    assert live_world.call("GET", f"/instances/{instance}").json()["instance"]["status"] == "ERROR"
+    assert not live_world.guests.cloud.things
+
+
+def test_cancel_twice_is_once(open_world: RestWorld) -> None:
+    """A second request before the operation has heard of the first is accepted and adds nothing."""
+    operation = _running(open_world, instance_id=open_world.made())
+    for _ in range(2):
+        assert _cancelled(open_world, operation["id"]).status_code == 202
+    with open_world.ledger.reading() as reader:
+        assert len(reader.signals(UUID(operation["id"]))) == 1
+
+
+def test_what_has_ended_is_not_cancelled(live_world: RestWorld, instance: str) -> None:
+    """It is 409, with how it ended; nothing is kept for an operation that will never read it."""
+    (operation,) = live_world.call("GET", f"/operations?instance_id={instance}").json()["operations"]
+    refused = told(_cancelled(live_world, operation["id"]))
+    assert refused.status == 409
+    assert refused.message == f"operation {operation['id']} has ended already: succeeded"
+
+
+def test_deletion_is_not_cancelled(open_world: RestWorld) -> None:
+    """There is nothing to go back to: 409, and the deletion goes on."""
+    instance = open_world.made()
+    open_world.call("DELETE", f"/instances/{instance}")
+    operation = _running(open_world, instance_id=instance)
+    refused = told(_cancelled(open_world, operation["id"]))
+    assert refused.status == 409
+    assert "delete the instance, which cannot be cancelled" in refused.message
+
+
+def test_administrator_cancels_for_a_tenant(open_world: RestWorld) -> None:
+    """Whoever may see every project's operations by id may stop them too; other tenants do not find them."""
+    operation = _running(open_world, instance_id=open_world.made())
+    assert told(_cancelled(open_world, operation["id"], project=BLUE.id)).status == 404
+    assert _cancelled(open_world, operation["id"], user="root").status_code == 202
+
+
+def test_unknown_operation_is_not_cancelled(quiet: Quiet) -> None:
+    """Unknown ids, names, and ids of other things are 404."""
+    world, instance = quiet
+    for key in (str(uuid4()), "create", instance):
+        refused = told(_cancelled(world, key))
+        assert (refused.status, refused.message) == (404, f"operation {key} cannot be found")

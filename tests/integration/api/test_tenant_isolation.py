@@ -75,6 +75,7 @@ ROWS: dict[str, Row] = {
     "DELETE /backups/{backup_id}": Row(BACKUP),
     "GET /operations": Row(),
     "GET /operations/{operation_id}": Row(OPERATION),
+    "POST /operations/{operation_id}/cancel": Row(OPERATION),
     "GET /events": Row(path="/events?instance_id={instance_id}"),
     "GET /limits": Row(),
     "GET /mgmt/quotas/{quota_project_id}": Row(status=403),
