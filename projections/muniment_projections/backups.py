@@ -19,7 +19,7 @@ class BackupProjection(Projection[Backup]):
     """One row for each backup that is not deleted, also after its instance is."""
 
     KIND = "backup"
-    FORM = 3
+    FORM = 4
     TABLES = (TABLE,)
     BIRTHS = (BackupRequested,)
     aggregate = BACKUP
@@ -60,29 +60,41 @@ class Backups(Collection):
         super().__init__(read_model, TABLE)
 
 
+def _status(s: Backup) -> BackupStatus:
+    """In Trove's words, which have none for a deletion under way: until it is gone a backup is what it was."""
+    if s.status is not BackupStatus.DELETING:
+        return s.status
+    return BackupStatus.FAILED if s.completed is None else BackupStatus.COMPLETED
+
+
 def _document(s: Backup) -> dict[str, object]:
     done = s.completed
-    # Ours: Trove's backups do not say why they failed.
+    # Ours: Trove's backups do not say why they failed, nor that they are being deleted.
     reason = {"message": s.message} if s.message else {}
-    return reason | {
-        "id": s.id,
-        "name": s.name,
-        "description": s.description,
-        # Where it really lies is the operator's business: a path of the server.
-        "locationRef": None if done is None else f"file:{s.id}",
-        "instance_id": s.instance_id,
-        "created": timestamp(s.created_at),
-        "updated": timestamp(s.updated_at),
-        "size": None if done is None else gigabytes(done.plain_bytes),
-        "status": s.status.value,
-        "parent_id": s.parent_id,
-        "project_id": s.project_id,
-        "datastore": {
-            "type": s.datastore.datastore,
-            "version": s.datastore.name,
-            "version_id": s.datastore.version_id,
-        },
-    }
+    leaving = {"is_deleting": True} if s.status is BackupStatus.DELETING else {}
+    return (
+        reason
+        | leaving
+        | {
+            "id": s.id,
+            "name": s.name,
+            "description": s.description,
+            # Where it really lies is the operator's business: a path of the server.
+            "locationRef": None if done is None else f"file:{s.id}",
+            "instance_id": s.instance_id,
+            "created": timestamp(s.created_at),
+            "updated": timestamp(s.updated_at),
+            "size": None if done is None else gigabytes(done.plain_bytes),
+            "status": _status(s).value,
+            "parent_id": s.parent_id,
+            "project_id": s.project_id,
+            "datastore": {
+                "type": s.datastore.datastore,
+                "version": s.datastore.name,
+                "version_id": s.datastore.version_id,
+            },
+        }
+    )
 
 
 def _admin_members(s: Backup) -> dict[str, object]:

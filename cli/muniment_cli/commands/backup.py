@@ -108,7 +108,7 @@ def _row(backup: Body) -> dict[str, object]:
     return {
         "id": backup["id"],
         "name": backup["name"],
-        "status": backup["status"],
+        "status": backup["status"] + (" (being deleted)" if backup.get("is_deleting") else ""),
         "instance_id": backup["instance_id"],
         "size_gib": backup["size"],
         "created": backup["created"],

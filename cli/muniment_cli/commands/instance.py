@@ -13,7 +13,7 @@ from muniment_cli.confirmation import confirm
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.operation_view import follow_operation
 from muniment_cli.output import Form, print_record, print_records
-from muniment_cli.psql import address_of, command_line
+from muniment_cli.psql import address_of, command_line, fitting_psql
 from muniment_cli.rest import Body, Rest, logged_in
 
 __all__ = ["app"]
@@ -42,11 +42,19 @@ def create(
         str | None, Parameter(help="Its version; the default one otherwise.")
     ] = None,
     database: Annotated[str | None, Parameter(help="A database to create.")] = None,
-    user: Annotated[str | None, Parameter(help="An account to create, with access to the database.")] = None,
+    user: Annotated[
+        str | None,
+        Parameter(
+            help="An account to create, with access to the database; one that a backup brought gets the new password."
+        ),
+    ] = None,
     password_stdin: Annotated[
         bool, Parameter(negative="", help="Read its password from standard input; one is drawn otherwise.")
     ] = False,
-    backup: Annotated[str | None, Parameter(help="Name or id of a backup to restore.")] = None,
+    backup: Annotated[
+        str | None,
+        Parameter(help="Name or id of a backup to restore, with its databases, accounts and passwords."),
+    ] = None,
     wait: Wait = False,
     cloud: Cloud = None,
     output: Output = "table",
@@ -75,7 +83,7 @@ def create(
             wanted["restorePoint"] = {"backupRef": _backup_id(rest, backup)}
         is_taken = bool(rest.called("instances", name))
         if is_taken:
-            print(f"note: an instance named {name} is there already; tell them apart by id", file=sys.stderr)
+            _note(f"an instance named {name} is there already; tell them apart by id")
         instance = rest.post("/instances", {"instance": wanted})["instance"]
         drawn = None if password_stdin else password
         _tell_password(user, drawn)
@@ -87,7 +95,7 @@ def create(
         if wait and (user is not None or backup is not None):
             line = _connect_line(rest, instance, user=user, database=database, password=drawn)
     if backup is not None:
-        print("its accounts and their passwords are those of the backup", file=sys.stderr, flush=True)
+        print(_restored_accounts(user), file=sys.stderr, flush=True)
     _print_created(instance, output, line, drawn)
 
 
@@ -150,7 +158,9 @@ def connect(
         found = rest.find("instances", instance)
         address, port = address_of(found)
         database = database or _only(rest, found, "databases") or user
-    words = shlex.split(command_line(address, port, user=user, database=database))
+    psql = fitting_psql(found)
+    _note(psql.note)
+    words = shlex.split(command_line(psql, address, port, user=user, database=database))
     sys.stdout.flush()
     try:
         os.execvp(words[0], words)  # noqa: S606 - psql takes this process's place
@@ -161,7 +171,7 @@ def connect(
 def _what_is_left(rest: Rest, instance_id: str) -> str:
     """Whether a deletion can be made good."""
     backups = rest.all("backups", instance_id=instance_id)
-    completed = [backup for backup in backups if backup["status"] == _COMPLETED]
+    completed = [backup for backup in backups if _is_good(backup)]
     if not completed:
         return "No COMPLETED backup of it exists: there is no way back."
     newest = max(completed, key=_created)
@@ -171,7 +181,7 @@ def _what_is_left(rest: Rest, instance_id: str) -> str:
 def _backup_id(rest: Rest, name_or_id: str) -> str:
     """Of several backups with one name the newest that is complete is meant."""
     found = rest.called("backups", name_or_id)
-    completed = [backup for backup in found if backup["status"] == _COMPLETED]
+    completed = [backup for backup in found if _is_good(backup)]
     if len(found) < 2 or not completed:  # one, whatever its state, is for the service to judge
         return str(rest.find("backups", name_or_id)["id"])
     newest = max(completed, key=_created)
@@ -183,8 +193,21 @@ def _backup_id(rest: Rest, name_or_id: str) -> str:
     return str(newest["id"])
 
 
+def _is_good(backup: Body) -> bool:
+    """Whether it can be restored."""
+    return bool(backup["status"] == _COMPLETED) and not backup.get("is_deleting", False)
+
+
 def _created(backup: Body) -> str:
     return str(backup["created"])
+
+
+def _restored_accounts(user: str | None) -> str:
+    """Who can log in to an instance that was made from a backup."""
+    text = "its databases, accounts and their passwords are those of the backup; its superuser is off"
+    if user is not None:
+        text += f"; {user} is there beside them, or has the new password if the backup brought an account of that name"
+    return text
 
 
 def _connect_line(
@@ -192,13 +215,22 @@ def _connect_line(
 ) -> str:
     """A psql command; what a restored instance brought with it is looked up."""
     address, port = address_of(instance)
+    psql = fitting_psql(instance)
+    _note(psql.note)
     return command_line(
+        psql,
         address,
         port,
         user=user or _only(rest, instance, "users") or "ACCOUNT",
         database=database or _only(rest, instance, "databases") or "postgres",
         password=password,
     )
+
+
+def _note(text: str) -> None:
+    """On standard error, so that the output stays the record alone."""
+    if text:
+        print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _only(rest: Rest, instance: Body, collection: str) -> str | None:

@@ -17,7 +17,7 @@ from muniment_projections.instances import Instances
 from muniment_projections.operations import Operations
 from muniment_projections.projector import Projector
 
-__all__ = ["status"]
+__all__ = ["operating_status", "status"]
 
 _COLUMNS = ("id", "name", "project", "status", "operating_status", "address", "agent")
 
@@ -38,7 +38,10 @@ def status(
         if holder is None:
             Projector(installation.ledger.log, installation.read_model).catch_up()
         plane = _plane(installation, holder)
-        instances = [_row(installation, one) for one in everything(Instances(installation.read_model))]
+        instances = [
+            _row(installation, one, is_up=holder is not None)
+            for one in everything(Instances(installation.read_model))
+        ]
     if output == "table":
         print_record(plane, output)
         if instances:
@@ -65,17 +68,24 @@ def _plane(installation: Installation, holder: int | None) -> dict[str, object]:
     }
 
 
-def _row(installation: Installation, instance: Mapping[str, Any]) -> dict[str, object]:
+def _row(installation: Installation, instance: Mapping[str, Any], *, is_up: bool) -> dict[str, object]:
     endpoint = next(iter(instance.get("endpoints") or []), None)
     return {
         "id": instance["id"],
         "name": instance["name"],
         "project": instance["tenant_id"],
         "status": instance["status"],
-        "operating_status": instance["operating_status"] or None,
+        "operating_status": operating_status(instance["operating_status"], is_up=is_up),
         "address": None if endpoint is None else f"{endpoint['host']}:{endpoint['port']}",
         "agent": _agent(installation, instance["id"]),
     }
+
+
+def operating_status(recorded: str, *, is_up: bool) -> str | None:
+    """How the database is. Agents tell the control plane; while that is down nobody knows."""
+    if is_up or not recorded:
+        return recorded or None
+    return f"unknown (control plane is down), last known {recorded}"
 
 
 def _agent(installation: Installation, instance_id: str) -> str:

@@ -74,7 +74,7 @@ class BackupDeleted(Event, frozen=True, kw_only=True):
 
 
 class BackupStatus(StrEnum):
-    """The status as Trove shows it (`trove-api.md` 4.5)."""
+    """How a backup stands. Trove has these words but the last two: a backup that is being deleted shows what it was."""
 
     NEW = "NEW"
     BUILDING = "BUILDING"

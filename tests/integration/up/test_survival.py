@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.support.machine import Machine
 
+from muniment_cli.psql import fitting_psql
+
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("engines")]
 
 _LIMIT_S = 240.0
@@ -53,9 +55,7 @@ def _query(machine: Machine, statement: str) -> str:
 
 
 def _psql() -> str:
-    from muniment_cli.psql import find_psql
-
-    return find_psql()
+    return fitting_psql({"datastore": {"version": "18"}}).program
 
 
 def test_the_psql_line_works(running: Machine) -> None:
@@ -69,6 +69,9 @@ def test_databases_go_on_without_the_control_plane(running: Machine) -> None:
     assert len(agents) == 1
     running.interrupt()
     assert running.agents() == agents
+    told = running.operate("status")
+    assert told.returncode == 1
+    assert "unknown (control plane is down), last known " in told.stdout
     running.up()
     running.wait_for(lambda: _query(running, "SELECT 1") == "1", "the database answers")
     assert running.agents() == agents

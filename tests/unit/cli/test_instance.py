@@ -28,7 +28,7 @@ _MADE = {
 _FLAVOR = {"id": 1, "str_id": "1", "name": "small", "ram": 512}
 
 
-def _backup(id_: str, name: str, status: str, created: str) -> dict[str, str]:
+def _backup(id_: str, name: str, status: str, created: str) -> dict[str, Any]:
     return {"id": id_, "name": name, "status": status, "created": created}
 
 
@@ -37,7 +37,7 @@ class Service:
 
     def __init__(self) -> None:
         self.instances: list[dict[str, Any]] = []
-        self.backups: list[dict[str, str]] = []
+        self.backups: list[dict[str, Any]] = []
         self.inside = {"databases": [{"name": "shop"}], "users": [{"name": "app"}]}
         self.posted: dict[str, Any] = {}
         self.deleted: list[str] = []
@@ -130,7 +130,30 @@ def test_a_restored_one_has_the_accounts_of_its_backup(
     told = capsys.readouterr()
     assert told.out.endswith("-U app -d shop\n")
     assert "PGPASSWORD" not in told.out
-    assert "are those of the backup" in told.err
+    assert "are those of the backup; its superuser is off\n" in told.err
+
+
+def test_an_account_beside_those_of_the_backup(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """What becomes of `--user` in a restored instance is said."""
+    service.backups = [_backup("b1", "nightly", "COMPLETED", "1")]
+    instance.create("copy", backup="nightly", user="app")
+    assert "app is there beside them, or has the new password" in capsys.readouterr().err
+
+
+def test_a_backup_that_is_being_deleted_is_no_way_back(
+    service: Service, typed: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not count when an instance is deleted, is not restored where there is another, and is shown as leaving."""
+    leaving = {**_backup("b2", "nightly", "COMPLETED", "2"), "is_deleting": True}
+    service.backups = [leaving, _backup("b1", "nightly", "COMPLETED", "1")]
+    instance.create("copy", backup="nightly")
+    assert service.posted["restorePoint"] == {"backupRef": "b1"}
+    service.backups = [leaving]
+    typed("no")
+    service.instances = [{"id": "i1", "name": "shop"}]
+    with pytest.raises(BadInput, match="nothing was deleted"):
+        instance.delete("shop")
+    assert "No COMPLETED backup of it exists" in capsys.readouterr().err
 
 
 def test_the_newest_complete_backup_of_a_name(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from tests.support.logs import backup_history
 from tests.support.shown import projected, shown
 from tests.support.strategies import PROJECT, VERSION
 
-from muniment.domain.backup import BackupFailed
+from muniment.domain.backup import BackupDeletionRequested, BackupFailed
 from muniment_projections.backups import Backups
 from muniment_projections.row import View
 
@@ -53,7 +53,8 @@ def test_a_backup_through_its_life() -> None:
 
     seen = [shown(backups.get(ID, project_id=PROJECT, view=View.DETAIL, as_of=n)) for n in range(1, 5)]
 
-    assert [s["status"] for s in seen] == ["NEW", "BUILDING", "COMPLETED", "DELETING"]
+    assert [s["status"] for s in seen] == ["NEW", "BUILDING", "COMPLETED", "COMPLETED"]
+    assert [s.get("is_deleting", False) for s in seen] == [False, False, False, True]
     assert [s["size"] for s in seen] == [None, None, 0.42, 0.42]
     assert backups.get(ID, project_id=PROJECT, view=View.DETAIL) is None
 
@@ -68,6 +69,18 @@ def test_a_failed_backup_has_a_reason_and_no_size() -> None:
 
     assert (seen["status"], seen["size"], seen["locationRef"]) == ("FAILED", None, None)
     assert seen["message"] == "the disk is full"
+
+
+def test_a_failed_backup_is_deleted() -> None:
+    """While that lasts it is still a failed one, and says that it is leaving."""
+    begun = backup_history(ID, INSTANCE)[:2]
+    failed = BackupFailed(originator_id=ID, originator_version=3, message="the disk is full")
+    leaving = BackupDeletionRequested(originator_id=ID, originator_version=4)
+    _, read_model = projected(begun, [failed], [leaving])
+
+    seen = shown(Backups(read_model).get(ID, project_id=PROJECT, view=View.DETAIL))
+
+    assert (seen["status"], seen["is_deleting"]) == ("FAILED", True)
 
 
 def test_backups_of_one_instance() -> None:
