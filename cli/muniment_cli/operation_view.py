@@ -1,8 +1,9 @@
 """An operation as it goes on: its steps with their durations, live on a terminal, a line a step otherwise."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,7 @@ from muniment_cli.failure import INTERRUPTED, Failure
 from muniment_cli.output import console
 from muniment_cli.rest import Rest
 
-__all__ = ["follow_operation"]
+__all__ = ["follow_operation", "watch_operation"]
 
 _LOOK_S = 0.15
 _SUCCEEDED = "succeeded"
@@ -34,25 +35,37 @@ def follow_operation(
     Raises:
         Failure: it failed, with the message for its owner, or has not ended in time.
     """
-    try:
-        operation = _watched(rest, kind, limit_s, look, facets)
-    except KeyboardInterrupt:
-        raise Failure(
-            f"no longer watched; the operation goes on by itself, look again with `{look}`", code=INTERRUPTED
-        ) from None
+    operation = _to_its_end(lambda: _newest(rest, kind, facets), limit_s, look)
     if operation["status"] != _SUCCEEDED:
         raise Failure(operation["message"] or f"the operation ended as {operation['status']}")
     return operation
 
 
-def _watched(
-    rest: Rest, kind: str, limit_s: float, look: str, facets: Mapping[str, object]
-) -> Mapping[str, Any]:
+def watch_operation(rest: Rest, operation_id: str, *, limit_s: float, look: str) -> Mapping[str, Any]:
+    """Show one operation until it ends, however that is; the operation.
+
+    Raises:
+        Failure: there is none, or it has not ended in time.
+    """
+    path = f"/operations/{quote(operation_id, safe='')}"
+    return _to_its_end(lambda: rest.get(path)["operation"], limit_s, look)
+
+
+def _to_its_end(seen: Callable[[], Mapping[str, Any] | None], limit_s: float, look: str) -> Mapping[str, Any]:
+    """Watch what is `seen` of an operation, None while it is not there yet."""
+    try:
+        return _watched(seen, limit_s, look)
+    except KeyboardInterrupt:
+        raise Failure(
+            f"no longer watched; the operation goes on by itself, look again with `{look}`", code=INTERRUPTED
+        ) from None
+
+
+def _watched(seen: Callable[[], Mapping[str, Any] | None], limit_s: float, look: str) -> Mapping[str, Any]:
     deadline_s = time.monotonic() + limit_s
     with _View() as view:
         while True:
-            operation = _newest(rest, kind, facets)
-            if operation is not None:
+            if (operation := seen()) is not None:
                 view.show(operation)
                 if operation["ended_at"] is not None:
                     return operation

@@ -30,18 +30,23 @@ def cancel(
     """
     if operation.phase is Phase.ENDED:
         assert operation.outcome is not None, "an end has an outcome"
-        raise _refused(operation, f"has ended already: {operation.outcome.replace('_', ' ')}")
+        outcome = operation.outcome.replace("_", " ")
+        raise Refused("not-cancellable", f"operation {operation.id} has ended already: {outcome}", status=409)
     if not definition.is_cancellable:
-        raise _refused(operation, f"is to {definition.wants}, which cannot be cancelled")
+        raise Refused(
+            "not-cancellable",
+            f"operation {operation.id} is to {definition.wants}, which cannot be cancelled",
+            status=409,
+        )
     if operation.is_cancelled or any(signal.kind == CANCEL for signal in waiting):
         return []
     if operation.phase is Phase.UNWINDING:
-        raise _refused(operation, "has failed and is being undone already")
+        raise Refused(
+            "not-cancellable",
+            f"operation {operation.id} has failed and is being undone already",
+            status=409,
+        )
     row = SignalRow(
         id=signal_id, operation_id=operation.id, command_id=None, kind=CANCEL, payload=b"", at_s=now_s
     )
     return [AddSignal(row)]
-
-
-def _refused(operation: Operation, why: str) -> Refused:
-    return Refused("not-cancellable", f"operation {operation.id} {why}", status=409)

@@ -12,7 +12,7 @@ from muniment.fault import Fault
 from muniment_cli import main
 from muniment_cli.failure import BadInput, Failure
 
-_GROUPS = {"instance", "backup", "keys", "service"}
+_GROUPS = {"instance", "backup", "operation", "keys", "service"}
 
 
 def _commands() -> list[tuple[str, ...]]:
@@ -80,7 +80,7 @@ def test_a_wrong_command_line_is_bad_input(arguments: list[str], capsys: pytest.
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["status", "doctor", "events", "verify", "rebuild", "down"])
+@pytest.mark.parametrize("command", ["status", "events", "verify", "rebuild", "down"])
 def test_operators_commands_need_a_data_directory(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
