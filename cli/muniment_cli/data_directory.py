@@ -13,7 +13,7 @@ from muniment.cloud.local.layout import Layout
 from muniment.durable_file import write_durably
 from muniment_cli.failure import BadInput
 
-__all__ = ["DATA_VARIABLE", "VERSION", "DataDirectory", "default_data", "find_data"]
+__all__ = ["DATA_VARIABLE", "VERSION", "DataDirectory", "default_data", "find_data", "named_data"]
 
 DATA_VARIABLE = "MUNIMENT_DATA"
 VERSION = "1"
@@ -35,9 +35,14 @@ def find_data(named: Path | None) -> "DataDirectory":
     Raises:
         BadInput: there is none, or it is of another version.
     """
-    data = DataDirectory(default_data(os.environ) if named is None else named.absolute())
+    data = named_data(named)
     data.check()
     return data
+
+
+def named_data(named: Path | None) -> "DataDirectory":
+    """The data directory that is meant, which need not be there."""
+    return DataDirectory(default_data(os.environ) if named is None else named.absolute())
 
 
 class DataDirectory:
@@ -58,11 +63,22 @@ class DataDirectory:
         self.lock_file = root / "lock"
         self.cloud = root / "cloud"
         self.own_backups = root / "backups"
+        self._made: list[Path] = []
 
     @property
     def is_complete(self) -> bool:
         """Whether a first start came to its end here."""
         return self.version_file.exists()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether there is nothing here: no first start was begun, or it was refused."""
+        try:
+            return not any(self.root.iterdir())
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # whoever opens it is told why
 
     def check(self) -> None:
         """See that a control plane of this version has been here.
@@ -91,13 +107,32 @@ class DataDirectory:
         Raises:
             BadInput: something else lies there, or it cannot be written.
         """
+        missing = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in reversed(missing):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                self._made.insert(0, folder)
+                if folder != self.root and os.geteuid() == 0:
+                    folder.chmod(0o711)  # the users of engines pass through
             strangers = {entry.name for entry in os.scandir(self.root)} - self._own_names()
         except OSError as error:
             raise BadInput(f"{self.root} cannot be made: {error.strerror}") from error
         if strangers:
             raise BadInput(f"{self.root} holds other things ({min(strangers)}); name an empty directory")
+
+    def unmake(self) -> None:
+        """Leave nothing of a first start that was refused before it made more than settings.
+
+        The caller holds the lock.
+        """
+        self.settings_file.unlink(missing_ok=True)
+        if {entry.name for entry in os.scandir(self.root)} == {self.lock_file.name}:
+            self.lock_file.unlink()
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # somebody else put something there
 
     def check_passable(self) -> None:
         """See that the users of engines, of which root gives each instance its own, can reach what is theirs in here.
@@ -118,7 +153,7 @@ class DataDirectory:
         """Become the one control plane here; the lock ends with the file that is returned, or with this process.
 
         Raises:
-            BadInput: another one runs, or the directory cannot be written.
+            BadInput: another one runs or ended this moment, or the directory cannot be written.
         """
         try:
             file = self.lock_file.open("a+")
@@ -131,10 +166,20 @@ class DataDirectory:
             holder = file.read().strip() or "unknown"
             file.close()
             raise BadInput(f"a control plane already runs on {self.root} (process {holder})") from None
+        if not self._is_lock(file):
+            file.close()
+            raise BadInput(f"another first start on {self.root} was refused at this moment; start again")
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         return file
+
+    def _is_lock(self, file: IO[str]) -> bool:
+        """Whether others who come will lock the same file: a first start that is refused takes its own away."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.lock_file.stat())
+        except OSError:
+            return False
 
     def holder(self) -> int | None:
         """The process id of the control plane that runs here, if one does."""

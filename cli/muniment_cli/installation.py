@@ -13,7 +13,7 @@ from muniment.cloud.local.objects import FileObjectStore
 from muniment.contract.registry import Registry
 from muniment.fault import Fault
 from muniment.secrets.keys import KeyEncryptionKeys
-from muniment.secrets.personal import PersonalCipher
+from muniment.secrets.personal import PROJECT_KEY, PersonalCipher
 from muniment.secrets.vault import Vault
 from muniment.store.ledger import Ledger
 from muniment.store.sqlite import SQLiteRecorder, open_sqlite
@@ -44,6 +44,26 @@ class Installation:
     def vault(self) -> Vault:
         """What the key file opens."""
         return Vault(KeyEncryptionKeys.read(self.data.key_file))
+
+    def check_key(self) -> None:
+        """See that the key file is the one that the ledger was written under, by opening the key of a project.
+
+        Raises:
+            Fault: it is another installation's; or either file cannot be read.
+        """
+        with self.ledger.reading() as reader:
+            row = reader.any_key(PROJECT_KEY)
+        if row is None:
+            return  # nothing was sealed yet
+        try:
+            self.vault.unwrap(row.purpose, row.owner, row.epoch, row.wrapped)
+        except Fault as fault:
+            raise Fault(
+                "secrets",
+                f"{self.data.key_file} is not the key of {self.data.ledger_file}: put the right one back from your copy; "
+                "nothing was changed",
+                retryable=False,
+            ) from fault
 
     @cached_property
     def cipher(self) -> PersonalCipher:

@@ -181,7 +181,8 @@ class XfsVolume:
         shown = _run("losetup", "--find", "--show", "--direct-io=on", str(self._device))
         if shown.returncode != 0:
             args = ("--find", "--show", str(self._device))
-            shown = _command("losetup", *args, failure="no loop device can be had")
+            # One is free as soon as another volume goes.
+            shown = _command("losetup", *args, failure="no loop device can be had", retryable=True)
         return Path(shown.stdout.decode().strip())
 
     def _loops(self) -> list[str]:
@@ -265,9 +266,11 @@ def _run(program: str, *args: str) -> "subprocess.CompletedProcess[bytes]":
         raise OpFailed(Code.TIMEOUT, f"{program} took more than {_COMMAND_S:g} s", retryable=True) from error
 
 
-def _command(program: str, *args: str, failure: str) -> "subprocess.CompletedProcess[bytes]":
+def _command(
+    program: str, *args: str, failure: str, retryable: bool = False
+) -> "subprocess.CompletedProcess[bytes]":
     done = _run(program, *args)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()[-300:]
-        raise OpFailed(Code.STORAGE_UNAVAILABLE, f"{failure}: {program}: {said}")
+        raise OpFailed(Code.STORAGE_UNAVAILABLE, f"{failure}: {program}: {said}", retryable=retryable)
     return done

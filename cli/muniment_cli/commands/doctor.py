@@ -1,5 +1,6 @@
 """`muniment doctor`: what is stuck and why, and what this machine lacks."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,14 +11,10 @@ from cyclopts import Parameter
 from muniment.operations.reconciler import Orphan, Reconciler
 from muniment.operations.timing import ONE_MACHINE
 from muniment.store.chain import BrokenChain
-from muniment_cli.commands.findings import (
-    Finding,
-    Verdict,
-    history_finding,
-    machine_findings,
-    plane_findings,
-    work_findings,
-)
+from muniment_cli.commands.finding import Finding, Verdict
+from muniment_cli.commands.findings import history_finding, plane_findings, work_findings
+from muniment_cli.commands.machine_findings import Machine, machine_findings, port_finding
+from muniment_cli.data_directory import DataDirectory, named_data
 from muniment_cli.failure import FAILED, BadInput
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, print_records
@@ -38,23 +35,41 @@ def doctor(
 ) -> int:
     """Look at the machine, the control plane, the agents and the operations, and say what is wrong and what to do.
 
-    Exit code 1 when something is wrong; what is only worth knowing does not count.
+    Before the first `muniment up` it looks at the machine alone. Exit code 1 when something is wrong; what is only worth
+    knowing does not count.
 
     Example: `muniment doctor`
     """
+    directory = named_data(data)
+    if directory.is_untouched and not remove_orphans:
+        return _told(_before_first_start(directory), output)
     with opened(data) as installation:
         reconciler = _reconciler(installation)
         if remove_orphans:
             return _remove(reconciler, reconciler.orphans(), ask=not yes)
         findings = [
-            *machine_findings(installation),
+            *machine_findings(Machine.of(installation)),
             *plane_findings(installation),
             history_finding(installation.recorder),
             *work_findings(installation),
             *_orphan_findings(reconciler),
         ]
+    return _told(findings, output)
+
+
+def _told(findings: Sequence[Finding], output: Form) -> int:
     print_records([_row(finding) for finding in findings], output, _COLUMNS)
     return FAILED if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
+
+
+def _before_first_start(directory: DataDirectory) -> list[Finding]:
+    machine = Machine.before(directory)
+    up = f"muniment up --data {shlex.quote(str(directory.root))}"
+    return [
+        Finding(Verdict.NOTE, "data directory", f"there is none at {directory.root} yet", up),
+        port_finding("port of the api", machine.settings.listen.api, f"{up} --api 127.0.0.1:PORT"),
+        *machine_findings(machine),
+    ]
 
 
 def _reconciler(installation: Installation) -> Reconciler:

@@ -1,13 +1,6 @@
-"""What `muniment doctor` finds, place by place."""
+"""What `muniment doctor` finds in an installation: control plane, history, agents, volumes and operations."""
 
-import os
-import shutil
-import socket
 from collections.abc import Iterator
-from enum import StrEnum
-from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -21,23 +14,20 @@ from muniment.store.events import head
 from muniment.store.recorder import Recorder
 from muniment.store.transaction import Transaction
 from muniment.store.verify import verify_log
+from muniment_cli.commands.finding import Finding, Verdict
+from muniment_cli.commands.machine_findings import port_finding
 from muniment_cli.installation import Installation
-from muniment_cli.settings import agent_python
 from muniment_cli.shown import everything
 from muniment_projections.operations import Operations
 
 __all__ = [
-    "Finding",
-    "Verdict",
     "history_finding",
-    "machine_findings",
     "plane_findings",
     "volume_finding",
     "work_findings",
 ]
 
 _GIB = 1024**3
-_FREE_GIB_MIN = 2
 _FILLING = 85
 _FULL = 95
 """Percent of an enforced volume in use; beyond the second an engine soon stops writing."""
@@ -45,52 +35,6 @@ _EVENTS_MAX = 50_000
 """Beyond so many, verifying by the way would keep an operator waiting."""
 _ANSWER_S = 5.0
 _LAG_MAX = 1000
-_DOCKER_SOCKET = "/var/run/docker.sock"
-
-
-class Verdict(StrEnum):
-    """How a finding is meant."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    WARN = "warn"
-    """Will be wrong soon."""
-    WRONG = "wrong"
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    verdict: Verdict
-    about: str
-    finding: str
-    next_step: str = ""
-
-
-def machine_findings(installation: Installation) -> Iterator[Finding]:
-    """What this machine has and lacks."""
-    if os.geteuid() == 0:
-        yield Finding(Verdict.GOOD, "user", "root: every database runs as a user of its own")
-    else:
-        yield Finding(
-            Verdict.NOTE, "user", "not root: all databases run as this user, tenants are not isolated"
-        )
-    why = installation.cloud.volumes.why_no_images()
-    if why:
-        yield Finding(Verdict.NOTE, "volumes", f"directories, whose size nothing enforces: {why}")
-    else:
-        yield Finding(Verdict.GOOD, "volumes", "XFS on image files, of enforced size")
-    yield _free("free space for volumes", installation.data.cloud)
-    yield _free("free space for backups", installation.backups_directory)
-    python = agent_python(installation.settings)
-    if os.access(python, os.X_OK):
-        yield Finding(Verdict.GOOD, "agents' environment", str(python))
-    else:
-        yield Finding(Verdict.WRONG, "agents' environment", f"{python} is missing", "make install")
-    for rejected in installation.drivers.rejected:
-        name = rejected.driver or rejected.package
-        yield Finding(Verdict.WRONG, f"driver {name}", "; ".join(rejected.reasons), "muniment drivers")
-    yield _docker()
 
 
 def history_finding(recorder: Recorder) -> Finding:
@@ -120,7 +64,8 @@ def plane_findings(installation: Installation) -> Iterator[Finding]:
     if holder is None:
         yield Finding(Verdict.WRONG, "control plane", "it does not run", "muniment up")
         for setting in ("api", "gateway"):
-            yield from _taken(setting, getattr(installation.settings.listen, setting))
+            address = getattr(installation.settings.listen, setting)
+            yield port_finding(f"port of the {setting}", address, "change it in the settings")
         return
     yield Finding(Verdict.GOOD, "control plane", f"runs (process {holder})")
     try:
@@ -216,42 +161,8 @@ def volume_finding(instance_id: UUID, facts: VolumeFacts) -> Finding:
     )
 
 
-def _free(about: str, place: Path) -> Finding:
-    free_gib = shutil.disk_usage(place).free / _GIB
-    text = f"{free_gib:.1f} GiB on the disk of {place}"
-    if free_gib < _FREE_GIB_MIN:
-        return Finding(
-            Verdict.WRONG, about, text, f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
-        )
-    return Finding(Verdict.GOOD, about, text)
-
-
-def _docker() -> Finding:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-        trial.settimeout(1.0)
-        try:
-            trial.connect(_DOCKER_SOCKET)
-        except OSError as error:
-            return Finding(Verdict.NOTE, "docker", f"not usable ({error.strerror}); engines run as processes")
-    return Finding(Verdict.GOOD, "docker", "answers; engines run as processes all the same, so far")
-
-
 def _own_api(installation: Installation) -> str:
     listen = installation.settings.listen
     host, _, port = listen.api.rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"{'http' if listen.certificate is None else 'https'}://{host}:{port}"
-
-
-def _taken(setting: str, host_port: str) -> Iterator[Finding]:
-    parts = urlsplit(f"//{host_port}")
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1.0).close()
-    except OSError:
-        return
-    yield Finding(
-        Verdict.WRONG,
-        f"port of the {setting}",
-        f"another program listens on {host_port}",
-        "change it in the settings",
-    )

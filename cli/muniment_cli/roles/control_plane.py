@@ -27,7 +27,7 @@ from muniment.store.writes import EndLeases, Prune
 from muniment_api.app import create_app
 from muniment_api.auth.embedded import EmbeddedIdentity
 from muniment_api.auth.keystone_v3 import keystone_app
-from muniment_api.gateway import Gateway
+from muniment_api.gateway.app import Gateway
 from muniment_api.services import Services
 from muniment_cli.installation import Installation
 from muniment_cli.roles.datastores import register_datastores
@@ -59,7 +59,7 @@ class ControlPlane:
         """
         self._installation = installation
         ledger, vault, clock = installation.ledger, installation.vault, installation.clock
-        self.gateway = Gateway(GatewayTables(ledger, clock))
+        self.gateway = Gateway(GatewayTables(ledger, clock), installation.settings.gateway)
         mail = TableMail(ledger, on_posted=self.gateway.ring)
         arrivals = Arrivals(installation.read_model)
         self._projector = Projector(ledger.log, installation.read_model, arrivals=arrivals)
@@ -106,8 +106,11 @@ class ControlPlane:
             found.append(
                 "not root: all engines run as this user, so tenants are not isolated from each other"
             )
-        if why := self._installation.cloud.volumes.why_no_images():
-            found.append(f"the size of volumes is not enforced: {why}")
+        try:
+            if why := self._installation.cloud.volumes.why_no_images():
+                found.append(f"the size of volumes is not enforced: {why}")
+        except Fault as fault:
+            found.append(f"no volume can be made now: {fault.message}")
         for rejected in self._installation.drivers.rejected:
             found.append(
                 f"the driver {rejected.driver or rejected.package} is refused: {rejected.reasons[0]}"

@@ -14,7 +14,7 @@ from muniment_cli.failure import BadInput
 from muniment_cli.installation import BACKUPS_MARK
 from muniment_cli.settings import Settings, first_settings_text
 
-__all__ = ["api_url", "change_api_address", "check", "finish", "write_settings"]
+__all__ = ["api_url", "change_api_address", "check", "check_settings", "finish", "write_settings"]
 
 
 def write_settings(data: DataDirectory, *, api: str, gateway: str, backups: Path | None) -> None:
@@ -45,6 +45,21 @@ def change_api_address(data: DataDirectory, api: str) -> None:
     write_durably(data.settings_file, changed.encode())
 
 
+def check_settings(data: DataDirectory) -> None:
+    """See that the settings are not all that is missing: only they said where backups lie.
+
+    Raises:
+        BadInput: the settings file was lost; says how to get it back, and nothing was changed.
+    """
+    proofs = [*_made_after_key(data), *(f for f in (data.key_file, data.version_file) if os.path.lexists(f))]
+    if proofs and not os.path.lexists(data.settings_file):
+        raise BadInput(
+            f"{data.settings_file} is missing, and {proofs[0]} shows that this is no new data directory: put it back "
+            f"from a copy, or make one (an empty file stands for the defaults, with backups in {data.own_backups}; if "
+            "they lie elsewhere, say so as `directory` in [backups]); nothing was changed"
+        )
+
+
 def check(data: DataDirectory) -> None:
     """See that a directory without its version file is new, or one that can be completed without a loss.
 
@@ -55,8 +70,7 @@ def check(data: DataDirectory) -> None:
     Raises:
         BadInput: something is missing or unreadable; says what to do, and nothing was changed.
     """
-    made = (data.users_file, data.clouds_file, data.ledger_file, data.cloud)
-    later = [file for file in made if os.path.lexists(file)]
+    later = _made_after_key(data)
     if not later and not os.path.lexists(data.key_file):
         return
     try:
@@ -94,6 +108,11 @@ def api_url(settings: Settings, listening: str) -> str:
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
     scheme = "http" if settings.listen.certificate is None else "https"
     return f"{scheme}://{host}:{port}"
+
+
+def _made_after_key(data: DataDirectory) -> list[Path]:
+    made = (data.users_file, data.clouds_file, data.ledger_file, data.cloud)
+    return [file for file in made if os.path.lexists(file)]
 
 
 def _mark_backups(directory: Path, data: DataDirectory) -> None:

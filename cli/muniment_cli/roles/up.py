@@ -1,16 +1,19 @@
 """`muniment up`: every role but the agent in one process, on one data directory."""
 
 import os
+import shlex
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from muniment.durable_file import write_durably
+from muniment.fault import Fault
 from muniment_api.listen import refuse_open_gateway, refuse_open_listening
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
@@ -21,6 +24,7 @@ from muniment_cli.roles.announcement import announce
 from muniment_cli.roles.control_plane import ControlPlane
 from muniment_cli.roles.listeners import address_of, free_port, listen, split
 from muniment_cli.roles.logs import write_logs
+from muniment_cli.roles.readiness import READY, STOPPING, tell_supervisor
 from muniment_cli.roles.web import Served, Web
 from muniment_cli.settings import Settings, load_settings
 
@@ -50,20 +54,33 @@ def up(
         directory.check()
     else:
         directory.make()
-    directory.check_passable()
-    with directory.lock():
+    with directory.lock(), ExitStack() as sockets:
         is_first = (
             not directory.is_complete
         )  # asked under the lock: another process may just have finished it
-        if is_first:
-            first_start.check(directory)
+        is_new = is_first and not directory.settings_file.exists()
+        try:
+            directory.check_passable()
+            first_start.check_settings(directory)
+            if is_first:
+                first_start.check(directory)
+            settings, listener, gateway = _listeners(directory, api, backups, sockets)
+        except (Failure, Fault):
+            if is_new:
+                directory.unmake()
+            raise
         write_logs(verbose=verbose)
-        settings, listener = _listen_for_tenants(directory, api, backups)
-        with (
-            listener,
-            _listen_for_agents(settings, f"listen.gateway in {directory.settings_file}") as gateway,
-        ):
-            _run(directory, settings, listener, gateway, is_first=is_first)
+        _run(directory, settings, listener, gateway, is_first=is_first)
+
+
+def _listeners(
+    data: DataDirectory, api: str | None, backups: Path | None, sockets: ExitStack
+) -> tuple[Settings, socket.socket, socket.socket]:
+    """The settings, and the sockets for tenants and for agents."""
+    settings, listener = _listen_for_tenants(data, api, backups)
+    sockets.enter_context(listener)
+    gateway = _listen_for_agents(settings, f"listen.gateway in {data.settings_file}")
+    return settings, listener, sockets.enter_context(gateway)
 
 
 def _listen_for_tenants(
@@ -110,23 +127,37 @@ def _run(
     url = first_start.api_url(settings, address_of(listener))
     if is_first:
         first_start.finish(data, settings, url)
-    CloudsFile(data.clouds_file).point_to(url)
-    write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
-    installation = Installation(data)
-    plane = ControlPlane(installation)
-    web = Web(
-        [
-            Served(plane.api, listener, settings.listen.certificate, settings.listen.private_key),
-            Served(plane.gateway.app, gateway),
-        ]
-    )
-    try:
+    with closing(Installation(data)) as installation:
+        _check_belongings(installation)
+        CloudsFile(data.clouds_file).point_to(url)
+        write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
+        plane = ControlPlane(installation)
+        web = Web(
+            [
+                Served(plane.api, listener, settings.listen.certificate, settings.listen.private_key),
+                Served(plane.gateway.app, gateway),
+            ]
+        )
         _serve(
             plane, web, lambda: announce(data, url, plane.remarks() if is_first else (), is_first=is_first)
         )
-    finally:
-        installation.close()
     print("stopped; agents and databases keep running, `muniment down` stops them", flush=True)
+
+
+def _check_belongings(installation: Installation) -> None:
+    """See that key, ledger and servers belong together, and to this place.
+
+    Raises:
+        BadInput: the databases were made under another path.
+        Fault: the key file is not the one of this ledger.
+    """
+    installation.check_key()
+    if (before := installation.cloud.moved_from()) is not None:
+        old, new = shlex.quote(str(before.parent)), shlex.quote(str(installation.data.root))
+        raise BadInput(
+            f"the databases in {new} were made when it was {old}, and know their files by that path: move it back, "
+            f"or link it with `ln -s {new} {old}`, and start with `--data {old}`; nothing was changed"
+        )
 
 
 def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:
@@ -143,9 +174,11 @@ def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:
         plane.start()
         web.start()
         announce()
+        tell_supervisor(READY, os.environ)
         while not asked.wait(_WATCH_S):
             if not web.is_running:
                 raise Failure(f"the HTTP servers ended: {web.failure or 'see the log'}")
+        tell_supervisor(STOPPING, os.environ)
     finally:
         plane.gateway.close()
         web.stop()

@@ -148,6 +148,11 @@ class Reader:
         statement = "SELECT * FROM keys WHERE purpose = :purpose AND owner = :owner ORDER BY epoch"
         return self._tx.structs(KeyRow, statement, {"purpose": purpose, "owner": owner})
 
+    def any_key(self, purpose: str) -> KeyRow | None:
+        """One of the wrapped keys of a purpose, to see that it opens; None when there are none."""
+        statement = "SELECT * FROM keys WHERE purpose = :purpose ORDER BY owner, epoch LIMIT 1"
+        return self._tx.struct(KeyRow, statement, {"purpose": purpose})
+
     def enrolment(self, instance_id: UUID) -> EnrolmentRow | None:
         """The enrolment of an instance."""
         statement = "SELECT * FROM enrolments WHERE instance_id = :instance_id"

@@ -35,6 +35,15 @@ def test_keys_are_kept_by_purpose_owner_and_epoch(ledger: Ledger) -> None:
         ]
 
 
+def test_any_key_of_a_purpose(ledger: Ledger) -> None:
+    """One that is there, of no other purpose, or none."""
+    with ledger.reading() as reader:
+        assert reader.any_key("root") is None
+    ledger.save([], ABOUT, writes=[PutKey("backup", "b", 1, b"backup"), PutKey("root", "i", 3, b"key")])
+    with ledger.reading() as reader:
+        assert reader.any_key("root") == KeyRow("root", "i", 3, b"key")
+
+
 def test_one_epoch_or_all_are_deleted(ledger: Ledger) -> None:
     """Retiring an epoch leaves the others; deleting an owner's keys leaves none."""
     ledger.save([], ABOUT, writes=[PutKey("root", "instance-1", epoch, b"key") for epoch in (1, 2, 3)])

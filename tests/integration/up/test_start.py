@@ -1,5 +1,8 @@
 """Starting `muniment up`: the first time, again, and where it must not."""
 
+import base64
+import json
+import os
 import socket
 import stat
 
@@ -8,6 +11,29 @@ import pytest
 from tests.support.machine import Machine
 
 _ANY = ("--api", "127.0.0.1:0")
+
+
+def test_doctor_before_the_first_start(machine: Machine) -> None:
+    """It tells of the machine and of the port, says what to do, and makes nothing; exit code 1 only when a start would fail."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        taken = _doctor(machine, address)
+    free = _doctor(machine, address)
+
+    assert taken["port of the api"] == "wrong"
+    assert free == {**free, "data directory": "note", "port of the api": "ok"}
+    assert free.keys() >= {"user", "volumes", "free space for volumes", "agents' environment", "docker"}
+    assert not machine.data.exists()
+
+
+def _doctor(machine: Machine, address: str) -> dict[str, str]:
+    """The verdict of each thing that it looks at, and the exit code that goes with them."""
+    done = machine.muniment("doctor", "--data", str(machine.data), "-o", "json", MUNIMENT_LISTEN_API=address)
+    verdicts = {row["about"]: row["verdict"] for row in json.loads(done.stdout)}
+    assert done.returncode == int("wrong" in verdicts.values()), done
+    return verdicts
 
 
 def test_a_first_start_makes_what_tenants_need(machine: Machine) -> None:
@@ -44,13 +70,55 @@ def test_a_second_control_plane_is_refused(machine: Machine) -> None:
 
 
 def test_a_taken_port_changes_nothing(machine: Machine) -> None:
-    """When the port is in use, the line says so, and no settings were written."""
+    """When the port is in use, the line says so, and nothing of the refused start is left, also no directory above."""
+    machine.data = machine.folder / "new" / "deep" / "data"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         assert f"{address} is in use" in machine.refused("--api", address)
-    assert not (machine.data / "settings.toml").exists()
+    assert not list(machine.folder.iterdir())
+
+
+def test_a_refused_start_leaves_an_empty_directory_as_it_was(machine: Machine) -> None:
+    """A directory that somebody else made stays, and stays empty; so with a variable that means nothing."""
+    machine.data.mkdir()
+    assert "not HOST:PORT" in machine.refused("--api", "nowhere")
+    assert "overrides no key" in machine.refused(*_ANY, MUNIMENT_LISTEN_APY="127.0.0.1:0")
+    assert not list(machine.data.iterdir())
+
+
+def test_lost_settings_are_not_made_anew(machine: Machine) -> None:
+    """Beside everything else a missing settings file is one line, and putting a file there is the way back."""
+    machine.up(*_ANY)
+    machine.interrupt()
+    settings = machine.data / "settings.toml"
+    before = settings.read_text()
+    settings.unlink()
+    assert f"{settings} is missing" in machine.refused(*_ANY)
+    assert not settings.exists()
+    settings.write_text(before)
+    machine.up()
+
+
+def test_the_key_of_another_ledger(machine: Machine) -> None:
+    """A key file that is well formed but not this ledger's is one line; with the right one it starts."""
+    machine.up(*_ANY)
+    with machine.rest() as rest:
+        wanted = {
+            "name": "sealed",
+            "flavorRef": "1",
+            "volume": {"size": 1},
+            "datastore": {"type": "postgresql"},
+        }
+        assert rest.post("/instances", json={"instance": wanted}).is_success
+    machine.interrupt()
+    key = machine.data / "key"
+    before = key.read_bytes()
+    key.write_bytes(base64.b64encode(os.urandom(32)) + b"\n")
+    assert f"{key} is not the key of {machine.data / 'ledger.db'}" in machine.refused()
+    key.write_bytes(before)
+    machine.up()
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,10 @@ class _Whole(msgspec.Struct):
         ),
         (
             b'{"instance": {"name": "a", "users": [{"name": "b", "host": "a b"}]}}',
-            "Validation error: $.instance.users[0].host may hold letters, digits, dots, dashes, underscores and parentheses, "
-            + "and a % at either end",
+            (
+                "Validation error: $.instance.users[0].host may hold letters, digits, dots, dashes, underscores and "
+                "parentheses, and a % at either end"
+            ),
         ),
         (b'{"instance": {"name": 7}}', "Validation error: Expected `str`, got `int` - at `$.instance.name`"),
     ],

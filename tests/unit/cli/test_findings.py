@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 
 from muniment.contract.messages import VolumeFacts
-from muniment_cli.commands.findings import Verdict, volume_finding
+from muniment_cli.commands.finding import Verdict
+from muniment_cli.commands.findings import volume_finding
 
 _INSTANCE = UUID(int=7)
 

@@ -9,7 +9,7 @@ from muniment.secrets.keys import KeyEncryptionKeys
 from muniment_api.auth.users import Users, UsersFile
 from muniment_cli.data_directory import DataDirectory
 from muniment_cli.failure import BadInput
-from muniment_cli.roles.first_start import check, finish
+from muniment_cli.roles.first_start import check, check_settings, finish
 from muniment_cli.settings import Settings
 
 _LATER = ("users.json", "clouds.yaml", "ledger.db", "cloud")
@@ -71,6 +71,23 @@ def test_a_spoilt_key_is_never_replaced(data: DataDirectory, spoil: Callable[[Pa
     with pytest.raises(BadInput, match="from a copy"):
         check(data)
     assert _contents(data) == before
+
+
+@pytest.mark.parametrize("proof", ["key", "version", *_LATER])
+def test_lost_settings_are_asked_for(data: DataDirectory, proof: str) -> None:
+    """Settings are not written anew beside anything else, since only they said where backups lie."""
+    (data.root / proof).touch()
+    with pytest.raises(BadInput, match=rf"{data.settings_file} is missing.*{proof}.*from a copy"):
+        check_settings(data)
+    data.settings_file.touch()
+    check_settings(data)
+
+
+def test_a_new_directory_has_no_settings_to_lose(data: DataDirectory) -> None:
+    """The lock and the place of sockets come before the settings."""
+    data.lock_file.touch()
+    data.run_file.touch()
+    check_settings(data)
 
 
 def test_beside_a_ledger_only_the_version_is_made(data: DataDirectory) -> None:

@@ -22,7 +22,12 @@ from muniment.cloud.local.processes import Holders
 from muniment.cloud.local.shelf import Shelf
 from muniment.cloud.local.volumes import VolumeRecord, Volumes
 from muniment.cloud.recipes import CloudResource, Condition, Kind, ServerRecipe, Tag
-from muniment.contract.server_config import AGENT_LOCK, ServerConfig, encode_server_config
+from muniment.contract.server_config import (
+    AGENT_LOCK,
+    ServerConfig,
+    decode_server_config,
+    encode_server_config,
+)
 from muniment.durable_file import write_durably
 from muniment.fault import Fault
 
@@ -143,6 +148,21 @@ class Servers:
         if volume is not None and volume.is_image:
             take_down(self.shelf.path(record.id) / "mount", self._volumes.data(volume))
 
+    def moved_from(self) -> Path | None:
+        """Where the folder of servers was when one of them was made, if that is no longer this place; None otherwise.
+
+        Agents and engines know their files by absolute paths.
+
+        Raises:
+            Fault: a server's configuration cannot be read.
+        """
+        for record in self.shelf.all():
+            here = self.shelf.path(record.id)
+            there = _made_at(here / "config.json")
+            if here != there and not (there.exists() and there.samefile(here)):
+                return there.parent
+        return None
+
     def agent_pid(self, record: ServerRecord) -> int | None:
         """The agent's process id; None when none runs."""
         lock = self.shelf.path(record.id) / "state" / AGENT_LOCK
@@ -244,6 +264,14 @@ class Servers:
             memory_mib=seed.memory_mib,
             datastore=seed.datastore,
         )
+
+
+def _made_at(config_file: Path) -> Path:
+    """The directory in which a server was made."""
+    try:
+        return Path(decode_server_config(config_file.read_bytes()).state_dir).parent
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Fault("cloud", f"{config_file} cannot be read: {error}", retryable=False) from error
 
 
 def _is_locked(path: Path) -> bool:

@@ -16,6 +16,7 @@ from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images
 from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.cloud.local.shelf import Shelf
 from muniment.cloud.recipes import CloudResource, Condition, Kind, Tag, VolumeRecipe
+from muniment.fault import Fault
 
 __all__ = ["VolumeRecord", "Volumes"]
 
@@ -45,7 +46,8 @@ class Volumes:
         *,
         why_no_images: Callable[[Path], str] = can_mount_images,
     ) -> None:
-        """Keep them where the layout says. `why_no_images` is asked once, before the first volume is made."""
+        """Keep them where the layout says. `why_no_images` is asked until it has an answer, before the first volume is
+        made; it raises Fault while it has none."""
         self.shelf = Shelf(layout.volumes, VolumeRecord)
         self._settings = settings
         self._clock = clock
@@ -53,7 +55,11 @@ class Volumes:
         self._why_no_images: str | None = None
 
     def create(self, recipe: VolumeRecipe) -> VolumeRecord:
-        """Make one; it is there when this returns. Refused when the disk is nearly full."""
+        """Make one; it is there when this returns.
+
+        Refused when the disk is nearly full, or while nobody can tell whether it may be an image: a volume whose size
+        nothing enforces must not come from a bad moment.
+        """
         free = self.free_bytes()
         if free < self._settings.free_bytes_min:
             raise CloudRefused(
@@ -61,7 +67,7 @@ class Volumes:
                 f"a volume needs at least {self._settings.free_bytes_min // 2**20}",
                 for_owner=NO_SPACE,
             )
-        is_image = recipe.size_gib * _GIB >= XFS_BYTES_MIN and self.why_no_images() == ""
+        is_image = recipe.size_gib * _GIB >= XFS_BYTES_MIN and self._can_be_images()
         record = VolumeRecord(
             id=str(uuid4()),
             tag=recipe.tag,
@@ -89,10 +95,22 @@ class Volumes:
         return self.shelf.path(record.id) / ("image" if record.is_image else "directory")
 
     def why_no_images(self) -> str:
-        """Why volumes are directories here; empty where they are file systems of their own."""
+        """Why volumes are directories here; empty where they are file systems of their own.
+
+        Raises:
+            Fault: it cannot be told now; ask again later.
+        """
         if self._why_no_images is None:
             self._why_no_images = self._ask(self.shelf.folder)
         return self._why_no_images
+
+    def _can_be_images(self) -> bool:
+        try:
+            return self.why_no_images() == ""
+        except Fault as fault:
+            raise CloudRefused(
+                f"no file system of its own can be made for a volume now: {fault.message}"
+            ) from fault
 
     def free_bytes(self) -> int:
         """What may still be written on the disk that holds the volumes; images only take what is written into them."""

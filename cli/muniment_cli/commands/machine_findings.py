@@ -1,0 +1,123 @@
+"""What `muniment doctor` finds on a machine, with an installation or before its first start."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from muniment.cloud.local.mounts import can_mount_images
+from muniment.contract.registry import Registry
+from muniment.fault import Fault
+from muniment_cli.commands.finding import Finding, Verdict
+from muniment_cli.data_directory import DataDirectory
+from muniment_cli.failure import BadInput
+from muniment_cli.installation import Installation
+from muniment_cli.roles.listeners import listen
+from muniment_cli.settings import Settings, agent_python, load_settings
+
+__all__ = ["Machine", "machine_findings", "port_finding"]
+
+_GIB = 1024**3
+_FREE_GIB_MIN = 2
+_DOCKER_SOCKET = "/var/run/docker.sock"
+
+
+class Machine(NamedTuple):
+    """What of a machine an installation stands on, or will."""
+
+    settings: Settings
+    drivers: Registry
+    volumes: Path
+    backups: Path
+    why_no_images: Callable[[], str]
+    """As `can_mount_images`, where volumes lie."""
+
+    @classmethod
+    def of(cls, installation: Installation) -> "Machine":
+        """That of an installation; raises BadInput when its backups are not there."""
+        return cls(
+            settings=installation.settings,
+            drivers=installation.drivers,
+            volumes=installation.data.cloud,
+            backups=installation.backups_directory,
+            why_no_images=installation.cloud.volumes.why_no_images,
+        )
+
+    @classmethod
+    def before(cls, data: DataDirectory) -> "Machine":
+        """That of a data directory which a first start has yet to make; raises Fault for variables that mean nothing."""
+        return cls(
+            settings=load_settings(Path(os.devnull), os.environ),
+            drivers=Registry.load(),
+            volumes=data.cloud,
+            backups=data.own_backups,
+            why_no_images=lambda: can_mount_images(_nearest(data.root)),
+        )
+
+
+def machine_findings(machine: Machine) -> Iterator[Finding]:
+    """What this machine has and lacks."""
+    if os.geteuid() == 0:
+        yield Finding(Verdict.GOOD, "user", "root: every database runs as a user of its own")
+    else:
+        yield Finding(
+            Verdict.NOTE, "user", "not root: all databases run as this user, tenants are not isolated"
+        )
+    yield _volumes(machine.why_no_images)
+    yield _free("free space for volumes", machine.volumes)
+    yield _free("free space for backups", machine.backups)
+    python = agent_python(machine.settings)
+    if os.access(python, os.X_OK):
+        yield Finding(Verdict.GOOD, "agents' environment", str(python))
+    else:
+        yield Finding(Verdict.WRONG, "agents' environment", f"{python} is missing", "make install")
+    for rejected in machine.drivers.rejected:
+        name = rejected.driver or rejected.package
+        yield Finding(Verdict.WRONG, f"driver {name}", "; ".join(rejected.reasons), "muniment drivers")
+    yield _docker()
+
+
+def port_finding(about: str, host_port: str, next_step: str) -> Finding:
+    """Whether an address that is to be listened on is free."""
+    try:
+        listen(host_port, setting=about).close()
+    except BadInput as taken:
+        return Finding(Verdict.WRONG, about, taken.message.partition(";")[0], next_step)
+    return Finding(Verdict.GOOD, about, f"{host_port} is free")
+
+
+def _volumes(why_no_images: Callable[[], str]) -> Finding:
+    try:
+        why = why_no_images()
+    except Fault as fault:
+        return Finding(Verdict.WRONG, "volumes", f"none can be made now: {fault.message}", "muniment doctor")
+    if why:
+        return Finding(Verdict.NOTE, "volumes", f"directories, whose size nothing enforces: {why}")
+    return Finding(Verdict.GOOD, "volumes", "XFS on image files, of enforced size")
+
+
+def _free(about: str, place: Path) -> Finding:
+    free_gib = shutil.disk_usage(_nearest(place)).free / _GIB
+    text = f"{free_gib:.1f} GiB on the disk of {place}"
+    if free_gib < _FREE_GIB_MIN:
+        return Finding(
+            Verdict.WRONG, about, text, f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
+        )
+    return Finding(Verdict.GOOD, about, text)
+
+
+def _docker() -> Finding:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.settimeout(1.0)
+        try:
+            trial.connect(_DOCKER_SOCKET)
+        except OSError as error:
+            return Finding(Verdict.NOTE, "docker", f"not usable ({error.strerror}); engines run as processes")
+    return Finding(Verdict.GOOD, "docker", "answers; engines run as processes all the same, so far")
+
+
+def _nearest(place: Path) -> Path:
+    """The place, or what is there of the way to it."""
+    return next(folder for folder in (place, *place.parents) if folder.is_dir())

@@ -1,0 +1,76 @@
+"""What `muniment doctor` makes of a machine."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from muniment.contract.registry import Registry
+from muniment.fault import Fault
+from muniment_cli.commands.finding import Finding, Verdict
+from muniment_cli.commands.machine_findings import Machine, machine_findings, port_finding
+from muniment_cli.data_directory import DataDirectory
+from muniment_cli.settings import AgentSettings, Settings
+
+
+def _passing() -> str:
+    raise Fault("cloud", "no loop device is free")
+
+
+def _found(
+    tmp_path: Path, *, why: Callable[[], str] = lambda: "", python: str = "/bin/sh"
+) -> dict[str, Finding]:
+    machine = Machine(
+        settings=Settings(agent=AgentSettings(python=python)),
+        drivers=Registry.load(),
+        volumes=tmp_path / "not" / "yet",
+        backups=tmp_path,
+        why_no_images=why,
+    )
+    return {finding.about: finding for finding in machine_findings(machine)}
+
+
+@pytest.mark.parametrize(
+    ("why", "verdict", "said"),
+    [
+        (lambda: "", Verdict.GOOD, "enforced"),
+        (lambda: "mkfs.xfs is not installed", Verdict.NOTE, "mkfs.xfs is not installed"),
+        (_passing, Verdict.WRONG, "none can be made now: no loop device is free"),
+    ],
+)
+def test_what_becomes_of_volumes(tmp_path: Path, why: Callable[[], str], verdict: Verdict, said: str) -> None:
+    """A machine that lacks something is a note; a bad moment, in which every create fails, is wrong."""
+    found = _found(tmp_path, why=why)["volumes"]
+    assert found.verdict is verdict
+    assert said in found.finding
+
+
+def test_space_is_looked_at_where_there_will_be_a_directory(tmp_path: Path) -> None:
+    """Before the first start the disk is that of the nearest directory above."""
+    assert f"on the disk of {tmp_path / 'not' / 'yet'}" in _found(tmp_path)["free space for volumes"].finding
+
+
+def test_a_missing_environment_is_wrong(tmp_path: Path) -> None:
+    """It says which, and how to make it."""
+    found = _found(tmp_path, python=str(tmp_path / "none"))["agents' environment"]
+    assert (found.verdict, found.next_step) == (Verdict.WRONG, "make install")
+
+
+def test_the_machine_before_a_first_start(tmp_path: Path) -> None:
+    """Nothing is made where the data directory will be."""
+    data = DataDirectory(tmp_path / "new")
+    assert data.is_untouched
+    machine = Machine.before(data)
+    assert (machine.volumes, machine.backups) == (data.cloud, data.own_backups)
+    assert list(machine_findings(machine))
+    assert not os.listdir(tmp_path)
+    data.make()
+    assert data.is_untouched
+    data.settings_file.touch()
+    assert not data.is_untouched
+
+
+def test_an_address_that_nobody_has() -> None:
+    """One that is not this machine's cannot be listened on either."""
+    assert port_finding("port of the api", "192.0.2.1:8779", "change it").verdict is Verdict.WRONG
