@@ -163,13 +163,19 @@ def choose_version(
         if (wanted.version is None or _is_named(wanted.version, version.name, version.id))
         and wanted.number in (None, version.number)
     ]
-    named = wanted.version or wanted.number
+    named = " with number ".join(word for word in (wanted.version, wanted.number) if word is not None)
     if len(found) != 1:
-        what = "cannot be found" if not found else "is not the only one of that name; add version_number"
+        what = (
+            f"cannot be found; there are: {_active_versions(datastore)}"
+            if not found
+            else "is not the only one of that name; add version_number"
+        )
         raise Refused("bad-version", f"version {named} of datastore {datastore.name} {what}", status=400)
     if not found[0].active:
         raise Refused(
-            "inactive-version", f"version {named} of datastore {datastore.name} is not active", status=400
+            "inactive-version",
+            f"version {named} of datastore {datastore.name} is not active; there are: {_active_versions(datastore)}",
+            status=400,
         )
     return datastore, found[0]
 
@@ -182,7 +188,14 @@ def _choose_datastore(wanted: str | None, known: Sequence[Datastore], names: Seq
     for datastore in known:
         if datastore.name in names and _is_named(wanted, datastore.name, datastore.id):
             return datastore
-    raise NotFound("datastore", wanted)
+    there_are = sorted(datastore.name for datastore in known if datastore.name in names)
+    raise NotFound("datastore", wanted, advice=f"there are: {', '.join(there_are) or 'none'}")
+
+
+def _active_versions(datastore: Datastore) -> str:
+    """The names of the versions that can be had."""
+    names = sorted({version.name for version in datastore.versions.values() if version.active})
+    return ", ".join(names) or "none"
 
 
 def _default_version(datastore: Datastore) -> DatastoreVersion:

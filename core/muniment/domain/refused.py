@@ -26,6 +26,7 @@ class Refused(Exception):
 class NotFound(Refused):
     """The thing named does not exist, or belongs to somebody else, which is the same answer."""
 
-    def __init__(self, what: str, name: object) -> None:
-        """Refuse with 404, e.g. `NotFound("instance", instance_id)`."""
-        super().__init__("not-found", f"{what} {name} cannot be found", status=404)
+    def __init__(self, what: str, name: object, *, advice: str = "") -> None:
+        """Refuse with 404, e.g. `NotFound("instance", instance_id)`; `advice` says what could be named instead."""
+        more = f"; {advice}" if advice else ""
+        super().__init__("not-found", f"{what} {name} cannot be found{more}", status=404)
