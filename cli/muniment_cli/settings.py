@@ -9,6 +9,7 @@ import msgspec
 
 from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.settings import read_settings
+from muniment_api.gateway.settings import GatewaySettings
 from muniment_api.settings import ApiSettings
 from muniment_cli.data_directory import DATA_VARIABLE
 
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: ListenSettings = ListenSettings()
     backups: BackupSettings = BackupSettings()
     api: ApiSettings = ApiSettings()
+    gateway: GatewaySettings = GatewaySettings()
     local: LocalCloudSettings = LocalCloudSettings()
     agent: AgentSettings = AgentSettings()
 

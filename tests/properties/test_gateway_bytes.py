@@ -17,7 +17,8 @@ from muniment.dispatch.gateway_tables import GatewayTables
 from muniment.secret import Secret
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
-from muniment_api.gateway import Gateway, GatewaySettings
+from muniment_api.gateway.app import Gateway
+from muniment_api.gateway.settings import GatewaySettings
 
 NAME = UUID(int=7)
 REQUEST = Enrolling(NAME, 1, Secret(bytes(32)), "server-1").request

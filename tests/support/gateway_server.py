@@ -10,7 +10,7 @@ from pathlib import Path
 import trustme
 import uvicorn
 
-from muniment_api.gateway import Gateway
+from muniment_api.gateway.app import Gateway
 
 
 class Certificates:

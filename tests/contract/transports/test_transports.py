@@ -24,7 +24,7 @@ from muniment.secret import Secret
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
 from muniment.store.writes import AnswerEnrolment
-from muniment_api.gateway import Gateway
+from muniment_api.gateway.app import Gateway
 
 TOKEN = Secret(b"t" * 32)
 LIMIT_S = 10.0

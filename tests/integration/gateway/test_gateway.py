@@ -38,7 +38,8 @@ from muniment.store.ledger import Ledger
 from muniment.store.sqlite import open_sqlite
 from muniment.store.state import OutboxRow
 from muniment.store.writes import AddDownlink, AddOutbox, Enqueue, OpenCommand
-from muniment_api.gateway import Gateway, GatewaySettings
+from muniment_api.gateway.app import Gateway
+from muniment_api.gateway.settings import GatewaySettings
 
 LIMIT_S = 20.0
 TOKEN = Secret(b"t" * 32)

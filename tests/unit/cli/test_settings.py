@@ -72,6 +72,7 @@ def test_the_environment_overrides(file: Path) -> None:
             "MUNIMENT_LOCAL_ENGINE_UID_FIRST": "60800",
             "MUNIMENT_API_ALLOW_PLAIN_HTTP": "true",
             "MUNIMENT_API_PAGE_SIZES_INSTANCES": "7",
+            "MUNIMENT_GATEWAY_UPLINK_RATE": "2.5",
             "MUNIMENT_DATA": "/elsewhere",
             "OTHER": "1",
         },
@@ -80,6 +81,7 @@ def test_the_environment_overrides(file: Path) -> None:
     assert settings.local.engine_uid_first == 60_800
     assert settings.api.allow_plain_http
     assert settings.api.page_sizes.instances == 7
+    assert settings.gateway.uplink_rate == 2.5
 
 
 @pytest.mark.parametrize(
