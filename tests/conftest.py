@@ -4,8 +4,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from tests.support.scratch import scratch
 
 _skipped: dict[str, list[str]] = {}
+
+
+def pytest_configure() -> None:
+    """Directories of `tmp_path` go where all others of the tests do."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch()))
 
 
 @pytest.hookimpl(wrapper=True)

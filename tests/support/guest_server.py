@@ -1,7 +1,6 @@
 """A server's directories and the toy driver, for tests of the agent's parts that need real processes."""
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from muniment_guest.driver import LoadedDriver, load_driver
 from muniment_guest.jobs import ProcessJobs
 from muniment_guest.processes import ProcessId, is_alive, kill_all
 
-__all__ = ["TOY_JOB", "short_directory", "toy_driver", "toy_layout", "without_engine"]
+__all__ = ["TOY_JOB", "toy_driver", "toy_layout", "without_engine"]
 
 _HERE = Path(__file__).parent
 TOY_JOB = (sys.executable, str(_HERE / "toy_job.py"))
@@ -34,13 +33,6 @@ def toy_layout(home: Path) -> Layout:
     layout = Layout(read_config(path), path)
     layout.make()
     return layout
-
-
-@contextmanager
-def short_directory() -> Iterator[Path]:
-    """A directory whose sockets have names that are short enough; pytest's own have not."""
-    with tempfile.TemporaryDirectory(prefix="mun-", dir="/tmp") as home:
-        yield Path(home)
 
 
 @contextmanager

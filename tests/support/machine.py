@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import yaml
+from tests.support.scratch import scratch
 
 __all__ = ["GUEST_PYTHON", "LIMIT_S", "Machine"]
 
@@ -29,7 +30,7 @@ class Machine:
 
     def __init__(self) -> None:
         """Nothing is there yet."""
-        self.folder = Path(tempfile.mkdtemp(prefix="mm-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="mm-", dir=scratch()))
         self.folder.chmod(0o711)
         self.data = self.folder / "data"
         self.log = self.folder / "log"

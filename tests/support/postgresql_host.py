@@ -3,9 +3,7 @@
 import os
 import pwd
 import random
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import TupleRow
+from tests.support.scratch import short_directory
 
 from muniment.contract.guest import EngineUser, Host, Place
 from muniment.contract.ops import Bootstrap, Install
@@ -76,17 +75,6 @@ def free_port() -> int:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
-
-
-@contextmanager
-def short_directory() -> Iterator[Path]:
-    """A temporary directory with a path short enough for sockets, open to every user's passing."""
-    folder = Path(tempfile.mkdtemp(prefix="mpg-", dir="/tmp"))
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def base_config() -> Bootstrap:

@@ -1,6 +1,5 @@
 """The clouds that the contract is tried on."""
 
-import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from tests.simulation.chance import Chance
 from tests.simulation.cloud import SimulatedCloud
 from tests.support.agent_stand_in import install_stand_in
+from tests.support.scratch import short_directory
 
 from muniment.clock import SystemClock
 from muniment.cloud.cloud import Cloud
@@ -23,8 +23,8 @@ from muniment.cloud.recipes import Kind
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A short directory that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="mc-") as folder:
-        yield Path(folder)
+    with short_directory() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The demo's proofs can fail: one altered event, one altered row, and they do."""
 
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.scratch import short_directory
 
 from muniment.fault import Fault
 from muniment_cli.demo.operator import Operator
@@ -26,9 +26,8 @@ def eventually(holds: Callable[[], bool], limit_s: float = 20) -> None:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A directory through which the users of engines may pass; pytest's own lets nobody through."""
-    with tempfile.TemporaryDirectory(prefix="muniment-proofs-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with short_directory() as folder:
+        yield folder
 
 
 @pytest.fixture

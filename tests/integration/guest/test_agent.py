@@ -11,7 +11,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 from tests.support.agent_bench import AgentBench
-from tests.support.guest_server import TOY_JOB, short_directory, toy_driver, toy_layout, without_engine
+from tests.support.guest_server import TOY_JOB, toy_driver, toy_layout, without_engine
+from tests.support.scratch import short_directory
 
 from muniment.bus.transports.memory import MemoryNetwork
 from muniment.clock import SystemClock

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.support.guest_server import short_directory, toy_layout, without_engine
+from tests.support.guest_server import toy_layout, without_engine
+from tests.support.scratch import short_directory
 
 from muniment.contract.messages import Outcome
 from muniment_guest.config import Layout
@@ -19,7 +20,7 @@ from muniment_guest.journal import DiskJournal, Entry, Progressed
 from muniment_guest.processes import wait_until
 from muniment_guest.volume import DirectoryVolume, Prepared, write_prepared
 
-PROGRAM = (sys.executable, str(Path(__file__).parents[2] / "toy_agent.py"))
+PROGRAM = (sys.executable, str(Path(__file__).parents[2] / "support" / "toy_agent.py"))
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from tests.support.guest_server import short_directory, toy_driver, toy_layout
+from tests.support.guest_server import toy_driver, toy_layout
+from tests.support.scratch import short_directory
 
 from muniment.clock import ManualClock, SystemClock, seconds
 from muniment.contract.backup import MANIFEST_NAME, BackupManifest, StoreRef, encode_manifest, manifest_digest

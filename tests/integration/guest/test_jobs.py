@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.support.guest_server import TOY_JOB, short_directory, toy_layout, without_engine
+from tests.support.guest_server import TOY_JOB, toy_layout, without_engine
+from tests.support.scratch import short_directory
 
 from muniment.contract.errors import Code
 from muniment.contract.messages import JobState

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.postgresql_host import running_instance, short_directory
+from tests.support.postgresql_host import running_instance
+from tests.support.scratch import short_directory
 
 from muniment_postgresql.guest import PostgresqlGuest
 
