@@ -69,8 +69,13 @@ class DataDirectory:
         self.path.chmod(0o700)
 
     def finish(self, programs: Programs) -> None:
-        """Flush every file, then declare the content whole."""
-        argv = [programs.path("initdb"), "--sync-only", f"--pgdata={self._host.data.inside}"]
+        """Flush every file, then declare the content whole.
+
+        The file system is flushed as one: a file at a time, the thousand of a new server wait a thousand times for the disk.
+        """
+        argv = [
+            programs.path("initdb"), "--sync-only", "--sync-method=syncfs", f"--pgdata={self._host.data.inside}",
+        ]  # fmt: skip
         ended = self._host.runtime.run(argv, timeout_s=_SYNC_TIMEOUT_S)
         if ended.code != 0:
             raise OpFailed(
