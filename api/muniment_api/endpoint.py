@@ -30,6 +30,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 def guarded(route: Route, identity: Identity, services: Services, settings: ApiSettings) -> Endpoint:
     """The Starlette endpoint of a route."""
+    answer = _answerer(route)
 
     async def endpoint(request: Request) -> Response:
         caller = await caller_of(request, identity)
@@ -39,7 +40,7 @@ def guarded(route: Route, identity: Identity, services: Services, settings: ApiS
             content = await read_content(request, bytes_max=settings.body_bytes_max)
             content = json_content(content, request.headers.get("content-type"))
         call = Call(caller, request, content, services, settings, request_id_of(request))
-        return await _answer(route, call)
+        return await answer(call)
 
     return endpoint
 
@@ -86,10 +87,12 @@ def _header(request: Request, name: str) -> Secret | None:
     return None if value is None else Secret(value)
 
 
-async def _answer(route: Route, call: Call) -> Response:
+def _answerer(route: Route) -> Callable[[Call], Awaitable[Response]]:
+    """How a route's handler is run; see `Handler`."""
     if inspect.iscoroutinefunction(route.handler):
-        return await cast(Awaitable[Response], route.handler(call))
+        return cast(Callable[[Call], Awaitable[Response]], route.handler)
     if inspect.isgeneratorfunction(route.handler):
-        process = cast(Waiting[Response], route.handler(call))
-        return await call.services.waiters.answer(call.caller.project_id, process)
-    return cast(Response, await run_in_threadpool(route.handler, call))
+        process = cast(Callable[[Call], Waiting[Response]], route.handler)
+        return lambda call: call.services.waiters.answer(call.caller.project_id, process(call))
+    plain = cast(Callable[[Call], Response], route.handler)
+    return lambda call: run_in_threadpool(plain, call)

@@ -53,9 +53,8 @@ class Collection:
         """The document of one resource, or None if the project has no such thing; project None is every project's."""
         statement = self._one(self._spec.view(view), project_id is not None, as_of is not None)
         values = {"key": str(key), "project_id": project_id, "as_of": as_of}
-        with self._read_model.reading() as connection:
-            document: bytes | None = connection.execute(statement, values).scalar_one_or_none()
-        return document
+        row = self._read_model.row(statement, values)
+        return None if row is None else row[0]
 
     def page(
         self,
@@ -82,21 +81,27 @@ class Collection:
             "before_last": limit - 1,
             **facets,
         }
-        with self._read_model.reading() as connection:
-            if marker is not None:
-                row = connection.execute(self._mark, {"key": marker}).one_or_none()
-                if row is None or (project_id is not None and row.project_id != project_id):
-                    raise Refused("unknown-marker", f"marker {marker!r} is not known here", status=400)
-                values |= {"marker_us": row.created_us, "marker_key": marker}
-            statement = self._page(
-                self._spec.view(view),
-                project_id is not None,
-                marker is not None,
-                as_of is not None,
-                tuple(sorted(facets)),
-            )
-            documents, last_key, following = connection.execute(statement, values).one()
+        if marker is not None:
+            values |= {"marker_us": self._place_of(marker, project_id), "marker_key": marker}
+        statement = self._page(
+            self._spec.view(view),
+            project_id is not None,
+            marker is not None,
+            as_of is not None,
+            tuple(sorted(facets)),
+        )
+        row = self._read_model.row(statement, values)
+        assert row is not None, "an aggregate always has a row"
+        documents, last_key, following = row
         return Page(documents or b"", None if following is None else last_key)
+
+    def _place_of(self, marker: str, project_id: str | None) -> int:
+        """When the marker's resource came to be, in microseconds since 1970."""
+        found = self._read_model.row(self._mark, {"key": marker})
+        if found is None or (project_id is not None and found[1] != project_id):
+            raise Refused("unknown-marker", f"marker {marker!r} is not known here", status=400)
+        created_us: int = found[0]
+        return created_us
 
     def _make_one(self, view: View, owned: bool, has_end: bool) -> Select[bytes]:
         c = self._table.c

@@ -6,10 +6,12 @@ are pointed at the live generation in one transaction. The code is the same for 
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVarTuple
+from weakref import WeakKeyDictionary
 
 import msgspec
 from sqlalchemy import (
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     inspect,
@@ -33,9 +36,12 @@ from muniment_projections import generations
 from muniment_projections.documents import encode
 from muniment_projections.engine import BEGIN, memory_engine, sqlite_engine
 from muniment_projections.generations import GENERATIONS, Generation
+from muniment_projections.prepared import Prepared
 from muniment_projections.projection import AnyProjection
 
 __all__ = ["STATES", "TIMELINE", "ReadModel", "Tables", "define_timeline"]
+
+Ts = TypeVarTuple("Ts")
 
 TIMELINE = "timeline"
 STATES = "states"
@@ -69,6 +75,7 @@ class ReadModel:
         """Use `engine`; a missing database is made, and one of another form is emptied, to be filled from the log."""
         self.projections = tuple(projections)
         self._engine = engine
+        self._often: WeakKeyDictionary[Select[*tuple[Any, ...]], Prepared] = WeakKeyDictionary()
         self._form = _form(self.projections)
         self._prepare()
 
@@ -94,6 +101,21 @@ class ReadModel:
     def in_memory(cls, projections: Sequence[AnyProjection]) -> "ReadModel":
         """One that lasts as long as the object: for tests and for the simulator."""
         return cls(memory_engine(), projections)
+
+    def row(self, statement: Select[*Ts], values: Mapping[str, object]) -> tuple[*Ts] | None:
+        """The one row of a statement that is asked often, or None; `values` are those of its parameters, by name.
+
+        Keep the statement: it is known again by its identity.
+        """
+        prepared = self._often.get(statement)
+        if prepared is None:
+            prepared = self._often[statement] = Prepared(statement, self._engine.dialect, values)
+        connection = self._engine.raw_connection()
+        try:
+            row: tuple[*Ts] | None = prepared.row(connection.cursor(), values)
+            return row
+        finally:
+            connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -84,8 +84,9 @@ class Timeline:
         given = {name: value for name, value in wanted.items() if value is not None}
         statement = _page(is_admin, as_of is not None, tuple(given))
         values = {**given, "after": after, "as_of": as_of, "limit": max(1, min(limit, EVENTS_MAX))}
-        with self._read_model.reading() as connection:
-            documents, last = connection.execute(statement, values).one()
+        row = self._read_model.row(statement, values)
+        assert row is not None, "an aggregate always has a row"
+        documents, last = row
         return TimelinePage(documents or b"", after if last is None else last)
 
     def position_at(self, at: datetime) -> int:
@@ -93,9 +94,10 @@ class Timeline:
 
         The log time never decreases, so `as_of` can be asked for by time as well.
         """
-        with self._read_model.reading() as connection:
-            found: int = connection.execute(_POSITION_AT, {"at_us": microseconds(at)}).scalar_one()
-        return found
+        row = self._read_model.row(_POSITION_AT, {"at_us": microseconds(at)})
+        assert row is not None, "an aggregate always has a row"
+        position: int = row[0]
+        return position
 
 
 def timeline_row(logged: Logged, fold: Fold | None) -> dict[str, object]:

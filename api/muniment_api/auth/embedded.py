@@ -103,8 +103,9 @@ class EmbeddedIdentity:
         token = self._tokens.find(value)
         if token is None:
             raise unauthorized()
-        user = self.directory.by_id(token.user_id)
-        if user is None or self.directory.stamp(user.id) != token.stamp:
+        directory = self.directory
+        user = directory.by_id(token.user_id)
+        if user is None or directory.stamp(user.id) != token.stamp:
             self._tokens.revoke(value)
             raise unauthorized()
         return Session(user, token)
