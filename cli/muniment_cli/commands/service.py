@@ -1,39 +1,30 @@
 """`muniment service`: a systemd unit, so that everything is back after a boot."""
 
+import ipaddress
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
 from muniment.durable_file import write_durably
-from muniment_cli.data_directory import default_data
+from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput, Failure
+from muniment_cli.settings import load_settings
+from muniment_cli.systemd_unit import UNIT_MARK, Unit
 
-__all__ = ["app", "unit_text"]
+__all__ = ["app", "unit_for"]
 
 app = App(name="service", help="Have it started at every boot, by systemd.")
 
-_UNIT = """\
-[Unit]
-Description=Muniment: databases as a service ({data})
-After=network.target local-fs.target
-
-[Service]
-ExecStart={program} up --data {data}
-# Agents and databases are no part of the control plane: they live on when it stops, and are found again.
-KillMode=process
-Restart=on-failure
-RestartSec=2
-# What is wrong with the settings does not mend itself.
-RestartPreventExitStatus=2
-
-[Install]
-WantedBy={target}
-"""
+_IS_BOOTED: Final = Path("/run/systemd/system")
+"""Is there where systemd runs the machine."""
+_LINGER: Final = Path("/var/lib/systemd/linger")
+"""Holds a file for each user whose units run without a session."""
 
 Data = Annotated[Path | None, Parameter(help="Data directory.")]
 Name = Annotated[str, Parameter(help="Name of the unit; choose another for a second data directory.")]
@@ -52,12 +43,12 @@ def install(
 
     Example: `muniment service install --data /srv/muniment`
     """
-    directory = default_data(os.environ) if data is None else data.expanduser().absolute()
-    text = unit_text(directory)
+    path = _unit_file(name)
+    text = unit_for(default_data(os.environ) if data is None else data.expanduser().absolute()).text()
     if only_print:
         print(text, end="")
         return
-    path = _unit_file(name)
+    _refuse_strangers(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, text.encode(), mode=0o644)
@@ -67,60 +58,113 @@ def install(
     _systemctl("daemon-reload")
     _systemctl("enable", path.name)
     print(f"it starts at the next boot; start it now with: {' '.join(_command('start', path.name))}")
-    if os.geteuid() != 0:
-        print(f"so that it runs while you are not logged in: loginctl enable-linger {Path.home().name}")
+    if not _is_root() and not (_LINGER / _user()).exists():
+        print("it runs only while you are logged in; to have it run always, and started at boot,")
+        print(f"run this as root: loginctl enable-linger {_user()}")
 
 
 @app.command
 def uninstall(*, name: Name = "muniment") -> None:
-    """Disable and remove the unit; what runs goes on running.
+    """Stop the control plane, disable and remove the unit. Databases keep running, `muniment down` stops them.
 
     Example: `muniment service uninstall`
     """
     path = _unit_file(name)
     if not path.exists():
         raise BadInput(f"there is no unit {path}")
-    _systemctl("disable", path.name)
+    _refuse_strangers(path)
+    # Stopped as well: systemd forgets with the file that databases are not to end with their control plane.
+    _systemctl("disable", "--now", path.name)
     path.unlink()
     _systemctl("daemon-reload")
-    print(f"removed: {path}")
+    print(f"removed: {path}; databases keep running, `muniment down` stops them")
 
 
-def unit_text(data: Path) -> str:
-    """The unit that runs this very program on a data directory."""
+def unit_for(data: Path) -> Unit:
+    """The unit that runs this very program on a data directory, which need not be there yet.
+
+    Raises:
+        Fault: its settings cannot be read.
+    """
     program = shutil.which("muniment", path=str(Path(sys.executable).parent)) or shutil.which("muniment")
     if program is None:
         raise Failure("the program muniment is not found beside this Python")
-    target = "multi-user.target" if os.geteuid() == 0 else "default.target"
-    return _UNIT.format(program=_quoted(Path(program)), data=_quoted(data), target=target)
+    file = DataDirectory(data).settings_file
+    if not file.exists():
+        return Unit(Path(program), data, is_system=_is_root())
+    settings = load_settings(file, {})  # the unit has none of this shell's variables
+    backups = settings.backups.directory
+    return Unit(
+        Path(program),
+        data,
+        is_system=_is_root(),
+        places=() if backups is None else (Path(backups),),
+        is_reached_from_outside=not _is_loopback(settings.listen.api),
+    )
+
+
+def _is_loopback(host_port: str) -> bool:
+    host = host_port.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _unit_file(name: str) -> Path:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise BadInput(f"{name!r} is no name for a unit; use letters, digits, - and _")
-    if os.geteuid() == 0:
+    if _is_root():
         return Path("/etc/systemd/system") / f"{name}.service"
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return config / "systemd/user" / f"{name}.service"
 
 
+def _refuse_strangers(path: Path) -> None:
+    """See that a unit which is there is one of ours."""
+    try:
+        is_ours = path.read_text(errors="replace").startswith(UNIT_MARK)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}") from error
+    if not is_ours:
+        raise BadInput(f"{path} is not a unit of ours; choose another name with --name")
+
+
 def _command(*words: str) -> list[str]:
-    return ["systemctl", *([] if os.geteuid() == 0 else ["--user"]), *words]
+    return ["systemctl", *([] if _is_root() else ["--user"]), *words]
 
 
 def _systemctl(*words: str) -> None:
-    """A machine without systemd (a container) keeps the file; the person is told what did not work."""
+    """Where systemd does not run (a container, an image being made) the file is kept, and the person told what was not done.
+
+    Raises:
+        Failure: systemd runs, and did not do it.
+    """
     command = _command(*words)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        print(f"not run, since systemd is not here: {' '.join(command)}", file=sys.stderr)
+    if not _IS_BOOTED.is_dir():
+        print(f"not run, since systemd does not run here: {' '.join(command)}", file=sys.stderr)
         return
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    except FileNotFoundError:
+        raise Failure("the program systemctl is missing") from None
     if done.returncode != 0:
-        print(f"{' '.join(command)} failed: {done.stderr.strip()}", file=sys.stderr)
+        raise Failure(f"{' '.join(command)} failed: {' '.join(done.stderr.split())}")
 
 
-def _quoted(path: Path) -> str:
-    """A path as systemd reads it: % begins a specifier, and blanks part words."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{text}"' if any(c.isspace() for c in text) else text
+def _environment() -> dict[str, str]:
+    """Who became another user by sudo or su has no variable that leads to the user's systemd."""
+    environment = dict(os.environ)
+    if not _is_root():
+        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")
+    return environment
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _user() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name

@@ -1,24 +1,21 @@
-"""The systemd unit."""
+"""`muniment service`: what is written, and what is left alone."""
 
 from pathlib import Path
 
 import pytest
 
 from muniment_cli import main
-from muniment_cli.commands.service import unit_text
+from muniment_cli.commands.service import unit_for
 
 
-def test_databases_outlive_the_service() -> None:
-    """Stopping the unit ends the control plane only, and a wrong setting is not tried for ever."""
-    text = unit_text(Path("/srv/muniment"))
-    assert "up --data /srv/muniment\n" in text
-    assert "KillMode=process\n" in text
-    assert "RestartPreventExitStatus=2\n" in text
-
-
-def test_a_strange_path_is_quoted() -> None:
-    """Blanks and percent signs in the data directory mean themselves to systemd."""
-    assert 'up --data "/srv/my 100%% data"\n' in unit_text(Path("/srv/my 100% data"))
+@pytest.fixture
+def own_units(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the units of an ordinary user lie."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    folder = tmp_path / "systemd/user"
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_print_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +27,31 @@ def test_print_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_unit_has_a_plain_name(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that is a path is refused."""
     assert main.run(["service", "install", "--name", "../x"]) == 2
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_the_units_of_others_are_left_alone(
+    command: str, own_units: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unit that was not written by us is neither overwritten nor removed."""
+    (own_units / "backup.service").write_text("[Service]\nExecStart=/bin/true\n")
+    assert main.run(["service", command, "--name", "backup"]) == 2
+    assert "not a unit of ours" in capsys.readouterr().err
+    assert (own_units / "backup.service").read_text() == "[Service]\nExecStart=/bin/true\n"
+
+
+def test_a_unit_knows_what_the_settings_ask_for(tmp_path: Path) -> None:
+    """The disk of the backups, and a network where the API listens on it, are waited for."""
+    (tmp_path / "settings.toml").write_text(
+        '[listen]\napi = "192.0.2.7:8779"\n[backups]\ndirectory = "/mnt/disk2"\n'
+    )
+    unit = unit_for(tmp_path)
+    assert unit.places == (Path("/mnt/disk2"),)
+    assert unit.is_reached_from_outside
+
+
+def test_a_unit_can_come_before_the_data_directory(tmp_path: Path) -> None:
+    """Without settings it is what a first start needs."""
+    unit = unit_for(tmp_path / "new")
+    assert unit.places == ()
+    assert not unit.is_reached_from_outside
