@@ -110,6 +110,10 @@ docs: $(VENV)/.run ## make the reference pages anew from the code
 kills: $(VENV)/.dev $(GUEST)/.guest ## kill -9 at every step of every operation, for real: make kills ONLY=backup
 	@$(BIN)/python -m tests.kills --only "$(ONLY)"
 
+.PHONY: boot
+boot: ## try the systemd unit on machines that boot, in containers (root, a Docker engine, mmdebstrap)
+	@$(PYTHON) -m tests.boot
+
 .PHONY: bench
 bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run
 	@for script in bench/*.py; do $(BIN)/python $$script; done
