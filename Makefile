@@ -80,7 +80,7 @@ demo: $(VENV)/.run $(GUEST)/.guest $(VENV)/.flights ## from nothing to a restore
 
 .PHONY: test
 test: $(VENV)/.dev $(GUEST)/.guest ## the everyday tests
-	@$(BIN)/python -m pytest -n 2 -m "not exhaustive" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not exhaustive" $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, imports
@@ -96,7 +96,8 @@ format: $(VENV)/.dev ## put the code into its form
 
 .PHONY: kit
 kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
-	@$(BIN)/python -m pytest -n 0 -p muniment.contract.kit --driver postgresql --client tests.support.postgresql_client:PostgresqlClient core/muniment/contract/kit/rules
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver postgresql \
+	  --client tests.support.postgresql_client:PostgresqlClient --instances "$$($(BIN)/python -m tests.support.scratch)" $(PYTEST_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1

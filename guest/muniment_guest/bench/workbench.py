@@ -50,6 +50,7 @@ class AgentWorkbench:
         self._gateway = BenchGateway(self.instance_id, self._control.admit, self._control.bearer)
         self._agent: subprocess.Popen[bytes] | None = None
         self._beats = 0
+        self._is_closed = False
         self._heard: dict[UUID, list[Outcome]] = {}
         self._numbers: dict[UUID, int] = {}
         self._python = Path(sys.executable)
@@ -114,8 +115,10 @@ class AgentWorkbench:
 
     def close(self) -> None:
         """See `Workbench`."""
-        self.cut_power()
-        self._gateway.close()
+        if not self._is_closed:
+            self.cut_power()
+            self._gateway.close()
+        self._is_closed = True
 
     def _lay_out(self, subject: Subject, group: str, cache: Path) -> Path:
         cache.mkdir(mode=0o711, exist_ok=True)

@@ -1,5 +1,6 @@
 """The pytest side of the kit: options, which rules apply to a driver, and the instances that they share."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -27,12 +28,23 @@ _SUBJECT = pytest.StashKey[Subject]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--driver` and `--client`."""
+    """`--driver`, `--client`, and where the kit puts what it makes."""
     group = parser.getgroup("muniment", "conformance kit for Muniment drivers")
     group.addoption(
         "--driver", help="the driver to test: an installed one's name, or package.module:MANIFEST"
     )
     group.addoption("--client", help="package.module:Class of a tenant's client of the datastore")
+    group.addoption(
+        "--instances",
+        default="/tmp",  # noqa: S108 - the directory made in it is our own
+        metavar="DIR",
+        help="where the instances live, a short path; /dev/shm is faster for engines that run as processes",
+    )
+    group.addoption(
+        "--kept",
+        metavar="DIR",
+        help="where programs and other costly things are kept for later runs; without it, they are made anew",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,19 +102,22 @@ def client(pytestconfig: pytest.Config) -> Client:
 
 
 @pytest.fixture(scope="session")
-def machine(subject: Subject) -> Iterator[NewInstance]:
+def machine(subject: Subject, pytestconfig: pytest.Config) -> Iterator[NewInstance]:
     """Makes instances for the whole run, in short directories: a socket's path has little room."""
     open_workbench: OpenWorkbench = find_workbench()
+    place: str = pytestconfig.getoption("--instances")
+    kept: str | None = pytestconfig.getoption("--kept")
     with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mk", dir="/tmp")))
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mk", dir=place)))
         root.chmod(0o711)
+        cache = Path(kept) if kept is not None else root / "cache"
         numbers = count(1)
 
         def new() -> Instance:
             folder = root / str(next(numbers))
             folder.mkdir(mode=0o711)
             folder.chmod(0o711)
-            bench = stack.enter_context(closing(open_workbench(folder, subject, cache=root / "cache")))
+            bench = stack.enter_context(closing(open_workbench(folder, subject, cache=cache)))
             return Instance(bench, subject)
 
         yield new
@@ -120,6 +135,7 @@ def new_instance(machine: NewInstance) -> Iterator[NewInstance]:
     yield new
     for instance in made:
         instance.bench.close()
+        shutil.rmtree(instance.bench.folder)
 
 
 @pytest.fixture(scope="session")

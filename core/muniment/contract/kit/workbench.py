@@ -56,7 +56,7 @@ class Workbench(Protocol):
         ...
 
     def close(self) -> None:
-        """Cut the power and let go of everything outside of `folder`."""
+        """Cut the power and let go of everything outside of `folder`; no-op when that was done."""
         ...
 
 
