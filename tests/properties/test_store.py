@@ -3,6 +3,7 @@
 from collections import Counter
 from uuid import UUID
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.drawers import DRAWER, DrawerOpened, Slip, moved, opened
@@ -10,12 +11,20 @@ from tests.support.ledgers import ABOUT, altering, ledger_on
 
 from muniment.domain.event import Event
 from muniment.domain.refused import Refused
+from muniment.secrets.personal import PROJECT_KEY
 from muniment.store.conflict import Conflict
 from muniment.store.ledger import Ledger
 from muniment.store.memory import open_memory
 from muniment.store.sqlite import SQLiteRecorder
 from muniment.store.verify import verify_log
-from muniment.store.writes import CommitReservation, ReleaseReservation, ReleaseSubject, Reserve, Write
+from muniment.store.writes import (
+    CommitReservation,
+    DeleteKey,
+    ReleaseReservation,
+    ReleaseSubject,
+    Reserve,
+    Write,
+)
 
 DRAWERS = [UUID(int=number) for number in range(1, 4)]
 
@@ -121,6 +130,24 @@ def test_two_events_that_changed_places_are_found(history: list[list[UUID]], dat
     broken = verify_log(recorder).broken
     assert broken is not None
     assert broken.position == one
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([*DRAWERS, None])), max_size=24))
+@LAW
+def test_a_kept_state_is_what_the_log_says(history: list[tuple[int, UUID | None]]) -> None:
+    """Two processes save, load and erase in any order; each reads what a third does that has read nothing before."""
+    recorder, versions = open_memory(), Counter[UUID]()
+    ledgers = [ledger_on(recorder), ledger_on(recorder)]
+    for who, drawer in history:
+        if drawer is None:
+            ledgers[who].save([], ABOUT, writes=[DeleteKey(PROJECT_KEY, ABOUT.project_id)])
+        else:
+            versions[drawer] += 1
+            version = versions[drawer]
+            event = opened(drawer) if version % 3 == 1 else moved(drawer, version, shelf=version)
+            ledgers[who].save([msgspec.structs.replace(event, originator_version=version)], ABOUT)
+        loaded = [[ledger.load(DRAWER, one) for one in DRAWERS] for ledger in (*ledgers, ledger_on(recorder))]
+        assert loaded[0] == loaded[1] == loaded[2]
 
 
 @given(

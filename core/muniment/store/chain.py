@@ -82,13 +82,12 @@ def verify_link(row: StoredRow, before: StoredRow | None) -> None:
         raise BrokenChain(row, f"stands before its predecessor, which is at position {position}")
 
 
-def verify_stream(rows: Sequence[StoredRow]) -> None:
-    """Check the events of one stream, from its first.
+def verify_stream(rows: Sequence[StoredRow], *, before: StoredRow | None = None) -> None:
+    """Check the events of one stream that follow `before`, else from its first.
 
     Raises:
         BrokenChain: at the first that does not follow from its predecessor.
     """
-    before = None
     for row in rows:
         verify_link(row, before)
         verify_row(row)

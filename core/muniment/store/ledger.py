@@ -22,6 +22,7 @@ from muniment.store.mapper import EventMapper, decode_event
 from muniment.store.personal_keys import StoredKeys
 from muniment.store.reader import Reader
 from muniment.store.recorder import Recorder
+from muniment.store.states import States
 from muniment.store.transaction import Transaction
 from muniment.store.writes import Write
 
@@ -71,6 +72,7 @@ class Ledger:
         self._new_id = new_id
         self.application = LedgerApplication(recorder, EventMapper(self._keys_of))
         """The library's own view of the store, for its tools."""
+        self._states = States()
         self._thread = local()
         self.log = Log(recorder, cipher)
         """The log of all events, for those who follow it."""
@@ -87,7 +89,7 @@ class Ledger:
         with self._recorder.reading() as cursor:
             self._thread.is_reading = True
             try:
-                yield Reader(Transaction(cursor, now_s=self._now_s), self._cipher)
+                yield Reader(Transaction(cursor, now_s=self._now_s), self._cipher, self._states)
             finally:
                 self._thread.is_reading = False
 

@@ -1,14 +1,14 @@
 """One consistent read: streams and state tables as they were at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from muniment.domain.event import Aggregate, Event
-from muniment.secrets.personal import PersonalCipher
-from muniment.store.chain import verify_stream
+from muniment.secrets.personal import PersonalCipher, ProjectKeys
+from muniment.store.chain import StoredRow, verify_row, verify_stream
 from muniment.store.events import head, stream_rows
 from muniment.store.mapper import decode_event
 from muniment.store.personal_keys import StoredKeys
@@ -26,6 +26,7 @@ from muniment.store.state import (
     UnansweredRow,
     WindowRow,
 )
+from muniment.store.states import Folded, States
 from muniment.store.transaction import Row, Transaction
 
 __all__ = ["BatchRow", "Reader"]
@@ -48,18 +49,55 @@ class BatchRow(msgspec.Struct, frozen=True):
 class Reader:
     """Reads within one snapshot; from `Ledger.reading()`, and only inside its `with` block."""
 
-    def __init__(self, tx: Transaction, cipher: PersonalCipher) -> None:
-        """Read in `tx`, personal fields opened with `cipher`."""
+    def __init__(self, tx: Transaction, cipher: PersonalCipher, states: States) -> None:
+        """Read in `tx`, personal fields opened with `cipher`; go on from `states`, and leave there what is folded."""
         self._tx = tx
         self._keys = StoredKeys(tx, cipher)
+        self._states = states
 
     def load(self, aggregate: Aggregate[S], stream_id: UUID) -> S | None:
         """The state of a stream, or None if there is no such stream.
 
+        Of a stream that this process folded before, only what is newer is read; what lies before was proven then.
+
         Raises:
             BrokenChain: the stream was altered.
         """
-        return aggregate.fold(None, self.history(stream_id))
+        before = self._states.find(aggregate, stream_id)
+        after = None if before is None else self._continued(aggregate, stream_id, before)
+        if after is None:
+            rows = stream_rows(self._tx, stream_id)
+            verify_stream(rows)
+            after = self._folded(aggregate, rows, None)
+        if after is not before:
+            self._states.keep(aggregate, stream_id, after)
+        return None if after is None else after.state
+
+    def _continued(self, aggregate: Aggregate[S], stream_id: UUID, before: Folded) -> Folded | None:
+        """What was folded before with what is newer; None if it no longer holds in this snapshot."""
+        if any(self._keys(project_id) is not keys for project_id, keys in before.keys.items()):
+            return None
+        # From its last event on: that tells whether this is the same stream still, and whether it reaches so far.
+        rows = stream_rows(self._tx, stream_id, gt=before.version - 1)
+        if not rows or (rows[0].version, rows[0].digest) != (before.version, before.digest):
+            return None
+        verify_row(rows[0])
+        verify_stream(rows[1:], before=rows[0])
+        return self._folded(aggregate, rows[1:], before)
+
+    def _folded(
+        self, aggregate: Aggregate[S], rows: Sequence[StoredRow], before: Folded | None
+    ) -> Folded | None:
+        if not rows:
+            return before
+        used: dict[str, ProjectKeys] = {} if before is None else dict(before.keys)
+
+        def keys(project_id: str) -> ProjectKeys:
+            return used.setdefault(project_id, self._keys(project_id))
+
+        events = [decode_event(row.topic, row.body, keys) for row in rows]
+        state = aggregate.fold(None if before is None else before.state, events)
+        return Folded(state, rows[-1].version, rows[-1].digest, used)
 
     def history(self, stream_id: UUID, *, until_version: int | None = None) -> list[Event]:
         """The events of a stream in their newest versions; its chain is checked before anything is decoded."""
