@@ -97,7 +97,7 @@ format: $(VENV)/.dev ## put the code into its form
 .PHONY: kit
 kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver postgresql \
-	  --client tests.support.postgresql_client:PostgresqlClient --instances "$$($(BIN)/python -m tests.support.scratch)" $(PYTEST_ARGS)
+	  --client tests.support.postgresql_client:PostgresqlClient --instances="$$($(BIN)/python -m tests.support.scratch)" $(PYTEST_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1

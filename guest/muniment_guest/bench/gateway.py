@@ -104,7 +104,12 @@ class BenchGateway:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), ENVELOPE_BYTES_MAX))
+                size_bytes = min(int(self.headers.get("Content-Length", 0)), ENVELOPE_BYTES_MAX)
+                body = self.rfile.read(size_bytes)
+                if len(body) < size_bytes:
+                    # The agent was killed while it sent this: nobody waits for an answer.
+                    self.close_connection = True
+                    return
                 if urlsplit(self.path).path == ENROL_PATH:
                     self._answer(HTTPStatus.OK, gateway._admit(body))
                 elif self._is_known() and self.path == uplink_path(gateway._instance_id):

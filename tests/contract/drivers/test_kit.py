@@ -30,7 +30,7 @@ def kept() -> Iterator[Path]:
 
 
 def _placed(kept: Path) -> tuple[str, ...]:
-    return ("--instances", str(scratch()), "--kept", str(kept))
+    return (f"--instances={scratch()}", f"--kept={kept}")
 
 
 def _run(driver: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
