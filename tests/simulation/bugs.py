@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from math import inf
 from typing import Any, Final
 
 from tests.simulation.engine import MemoryJournal
@@ -16,8 +18,10 @@ from muniment.domain.event import Event
 from muniment.domain.instance import EpochRaised
 from muniment.domain.operation import End, Progress
 from muniment.operations import takeover, turn
+from muniment.operations.calls import FindOrCreate, NotMade, Observation
 from muniment.operations.guest_steps import _Command
 from muniment.operations.line import NO_LINE
+from muniment.operations.performing import Performer
 from muniment.operations.plan import Plan
 from muniment.operations.steps import Step
 from muniment.store.transaction import Transaction
@@ -103,6 +107,17 @@ def _without_epochs(original: Callable[..., None]) -> Callable[..., None]:
     return say
 
 
+def _no_second_look(original: Callable[..., Observation]) -> Callable[..., Observation]:
+    """The permit is looked at before the find, and not again before the create."""
+
+    def find_or_create(self: Performer, call: FindOrCreate, *others: Any) -> Observation:
+        if self.now_s() > call.call_by_s:
+            return NotMade()
+        return original(self, replace(call, call_by_s=inf), *others)
+
+    return find_or_create
+
+
 _Change = tuple[type, str, Callable[[Any], Any]]
 
 BUGS: Final[dict[str, Sequence[_Change]]] = {
@@ -116,6 +131,7 @@ BUGS: Final[dict[str, Sequence[_Change]]] = {
     "quota released at a take-over": [(takeover._Ending, "_end", _quota_released_at_take_over)],
     "no epoch raised at a take-over": [(takeover._Ending, "say", _without_epochs)],
     "no epoch raised at an unwinding": [(Plan, "say", _without_epochs)],
+    "create without the second look at the permit": [(Performer, "_find_or_create", _no_second_look)],
 }
 
 

@@ -35,6 +35,7 @@ FAULTS = {
     "foreign_event": 0.05,
     "crash": 0.01,
     "stall": 0.02,
+    "stall_after_find": 0.05,
     "crash_guest": 0.04,
     "crash_courier": 0.01,
 }

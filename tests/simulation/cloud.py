@@ -72,6 +72,10 @@ class SimulatedCloud:
         self.keeps_always: set[Kind] = set()
         """Kinds of which nothing is removed, whatever it says."""
         self.keeps_once: set[Kind] = set()
+        self.on_create: Callable[[Recipe], None] = lambda recipe: None
+        """Called as a call to make something begins."""
+        self.on_found: Callable[[], None] = lambda: None
+        """Called before a find's answer is read: it may be old by then, and a permit may have ended."""
         self.on_server: Callable[[Thing], None] = lambda thing: None
         self.on_server_gone: Callable[[Thing], None] = lambda thing: None
         self.complaints: list[str] = []
@@ -90,10 +94,14 @@ class SimulatedCloud:
     def find(self, kind: Kind, tag: Tag) -> Sequence[CloudResource]:
         """See `Cloud`."""
         self._answer()
-        return [self._seen(t) for t in self._living() if t.recipe.kind is kind and t.tag == tag]
+        found = [self._seen(t) for t in self._living() if t.recipe.kind is kind and t.tag == tag]
+        self._slow()
+        self.on_found()
+        return found
 
     def create(self, recipe: Recipe) -> CloudResource:
         """See `Cloud`."""
+        self.on_create(recipe)
         if isinstance(recipe, ServerRecipe) and not {recipe.volume_id, recipe.port_id} <= set(self.things):
             raise CloudRefused("its volume or port is not there", retryable=False)
         if recipe.kind in self.refuses_always:
@@ -151,6 +159,10 @@ class SimulatedCloud:
     def free_volume_bytes(self) -> int | None:
         """See `Cloud`."""
         return None
+
+    def make_unasked(self, recipe: Recipe) -> CloudResource:
+        """A resource comes to be that no operation has asked for."""
+        return self._seen(self._make(recipe))
 
     def settle(self) -> None:
         """Let time have its effect: late creations happen, what goes is gone."""

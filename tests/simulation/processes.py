@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Courier", "SimulatedTaskManager"]
 
 _DOWN_S_MAX = 30.0
-_STALL_S_MAX = 200.0
 
 
 class FaultyLedger(Ledger):
@@ -173,8 +172,7 @@ class SimulatedTaskManager:
             raise Crash
 
     def _stall(self) -> None:
-        if self._world.chance.happens("stall"):
-            self._world.pass_time(self._world.chance.random.uniform(1, _STALL_S_MAX))
+        self._world.stall("stall")
 
 
 class Courier:

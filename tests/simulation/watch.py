@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from muniment.cloud.recipes import Kind
+from muniment.cloud.recipes import Kind, Recipe, Tag
 from muniment.domain.backup import (
     BACKUP,
     BackupCompleted,
@@ -41,7 +41,9 @@ from muniment.domain.operation import (
     UnwindingStarted,
 )
 from muniment.domain.resources import Role
+from muniment.operations.cloud_steps import Ensure
 from muniment.operations.create_instance import CREATE_INSTANCE
+from muniment.operations.steps import Step
 from muniment_guest.journal import Entry
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class Watch:
         """The lowest epoch under which a command of the instance may be made, since others ended without an answer."""
         self._stale_at_birth: dict[UUID, int] = {}
         """That epoch, for each command, as it was when the command was made."""
+        self._call_by_s: dict[Tag, float] = {}
+        """When the last permit to make such a resource ends."""
         self._granted: dict[UUID, float] = {}
         """Until when a guest may write, by backup of which nobody knows whether one still does."""
         self._purged_in_time: set[UUID] = set()
@@ -115,6 +119,8 @@ class Watch:
                 case Intended(command_id=UUID() as command):
                     self._commands[command] = (event.originator_id, event.step)
                     self._command_made(event, command)
+                case Intended(call_by_s=float() as call_by_s):
+                    self._call_by_s[self._tag_of(event)] = call_by_s
                 case EpochRaised():
                     self._epochs[event.originator_id] = event.epoch
                 case UnwindingStarted() if event.unsure:
@@ -153,6 +159,22 @@ class Watch:
                 f"{self.operations[operation_id]} let go of a command of epoch {made_under}, which its instance still has"
             )
         self._fenced[instance_id] = self._epochs[instance_id]
+
+    def _tag_of(self, event: Intended) -> Tag:
+        """What a step that makes something makes."""
+        parts = self._world.catalogue[self.operations[event.originator_id]].steps
+        step = next(part for part in parts if isinstance(part, Step) and part.name == event.step)
+        assert isinstance(step.kind, Ensure), "only calls that make something have an end"
+        return Tag(self._instance_of[event.originator_id], step.kind.role)
+
+    def creates(self, recipe: Recipe) -> None:
+        """A call begins that makes something."""
+        call_by_s = self._call_by_s.get(recipe.tag)
+        if call_by_s is None:
+            raise Violation(f"a {recipe.kind} is made that nobody intended")
+        late_s = self._world.now_s() - call_by_s
+        if late_s > 0:
+            raise Violation(f"a {recipe.kind} is made {late_s:.1f} s after the end of the intent")
 
     def _deleted(self, backup_id: UUID) -> None:
         if backup_id in self._granted and backup_id not in self._purged_in_time:

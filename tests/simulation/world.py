@@ -38,6 +38,7 @@ from muniment.store.transaction import Row, Transaction
 __all__ = ["Actor", "World"]
 
 _QUIET_S = 100_000.0
+_STALL_S_MAX = 200.0
 _NESTED_MAX = 3
 """How deep stalls may lie within each other; deeper ones are skipped."""
 
@@ -99,6 +100,8 @@ class World:
         self.backup_keys = BackupKeys(self.cipher, random=chance.random.randbytes)
         self.watch = Watch(self)
         self.objects.on_purge = self.watch.purges
+        self.cloud.on_create = self.watch.creates
+        self.cloud.on_found = lambda: self.stall("stall_after_find")
         self.reached: Counter[tuple[str, str]] = Counter()
         """How often each point of each step was passed."""
         self.crashed: Counter[tuple[str, str]] = Counter()
@@ -142,6 +145,11 @@ class World:
         if len(self._busy) > _NESTED_MAX:
             return
         self.run_until(self.now_s() + by_s)
+
+    def stall(self, fault: str) -> None:
+        """Whoever acts may be stopped for a while, as processes are."""
+        if self.chance.happens(fault):
+            self.pass_time(self.chance.random.uniform(1, _STALL_S_MAX))
 
     def _advance_to(self, at_s: float) -> None:
         # Rounded up to the clock's microsecond, or an actor would be a moment too early for ever.
