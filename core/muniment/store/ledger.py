@@ -18,7 +18,7 @@ from muniment.store.application import LedgerApplication
 from muniment.store.conflict import Conflict, NotSaved
 from muniment.store.events import stream_rows
 from muniment.store.log import Log
-from muniment.store.mapper import EventMapper, decode_event
+from muniment.store.mapper import Draft, EventMapper, decode_event
 from muniment.store.personal_keys import StoredKeys
 from muniment.store.reader import Reader
 from muniment.store.recorder import Recorder
@@ -129,8 +129,9 @@ class Ledger:
         assert not self._is_reading, "nothing is saved inside of a read"
         append = Append(batch or self._new_id(), writes, clock=self._clock, cipher=self._cipher)
         try:
-            # Not `Application.save`: it asks of each event at run time whether it is one, a seventh of a save's time.
-            self.application.events.put(stamp(events, about, new_id=self._new_id), append=append)
+            drafts = [Draft(event) for event in stamp(events, about, new_id=self._new_id)]
+            # Not `Application.save`: it asks of each event at run time whether it is one, and makes notifications of all.
+            self._recorder.insert_events(drafts, append=append)
         except (NotSaved, Refused):
             # A guard of a save that is stored already fails by what that save itself changed.
             if (saved := self._stored_before(batch, events)) is not None:
