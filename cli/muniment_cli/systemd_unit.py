@@ -81,12 +81,15 @@ class Unit:
         )
 
     def _after(self) -> str:
-        """A user's units know nothing of the system's targets, and start after them all."""
+        """A user's units know nothing of the system's, and start after them all.
+
+        What comes after Docker goes down before it: engines in containers are shut down by their agents too.
+        """
         if not self.is_system:
             return ""
         if self.is_reached_from_outside:
-            return "Wants=network-online.target\nAfter=network-online.target\n"
-        return "After=network.target\n"
+            return "Wants=network-online.target\nAfter=network-online.target docker.service\n"
+        return "After=network.target docker.service\n"
 
 
 def _argument(path: Path) -> str:

@@ -23,9 +23,9 @@ def docker(*words: str, stdin: Path | None = None) -> str:
 def docker_error() -> str | None:
     """Why there is no engine to use; None when there is one."""
     try:
-        docker("info")
+        docker("version", "--format={{.Server.Version}}")
     except FileNotFoundError:
         return "the program docker is missing (apt-get install docker.io)"
     except RuntimeError as error:
-        return f"the Docker engine does not answer; start dockerd ({str(error).splitlines()[-1]})"
+        return f"the Docker engine does not answer; start dockerd ({str(error).splitlines()[-1].strip()})"
     return None

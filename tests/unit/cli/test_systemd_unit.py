@@ -54,6 +54,11 @@ def test_a_line_break_is_refused() -> None:
         _text("/srv/a\nExecStart=/bin/sh")
 
 
+def test_engines_in_containers_stop_before_docker() -> None:
+    """Who starts after Docker is stopped before it; where there is no Docker the order means nothing."""
+    assert "After=network.target docker.service\n" in _text()
+
+
 def test_a_user_has_no_targets_of_the_system() -> None:
     """A user's unit starts with the user's manager, and asks that one whether it stops."""
     text = _text(is_system=False)
@@ -65,7 +70,7 @@ def test_a_user_has_no_targets_of_the_system() -> None:
 def test_an_address_outside_waits_for_the_network() -> None:
     """Only who listens on more than the machine itself delays its start until the network is up."""
     assert "network-online.target" not in _text()
-    assert "After=network-online.target\n" in _text(is_reached_from_outside=True)
+    assert "After=network-online.target docker.service\n" in _text(is_reached_from_outside=True)
 
 
 def test_the_page_shows_it() -> None:
