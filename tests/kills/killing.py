@@ -1,10 +1,10 @@
-"""One operation with one SIGKILL in it: as soon as the ledger says that a step begins."""
+"""One operation with SIGKILLs in it: each as soon as the ledger says that a step begins."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -88,11 +88,31 @@ def undisturbed(stage: Stage, scenario: Scenario) -> tuple[Mapping[str, bool], F
     return sends, facts
 
 
-def kill_in(stage: Stage, scenario: Scenario, step: str, victim: Victim, expected: Facts) -> Hit:
-    """The scenario with a kill at a step: it must end as if there had been none, and leave what it leaves without."""
+def kill_in(
+    stage: Stage, scenario: Scenario, steps: Sequence[str], victim: Victim, expected: Facts
+) -> tuple[Hit, ...]:
+    """The scenario with a kill at each of these steps, which are named in their order; what each kill met.
+
+    It must end as if there had been none, and leave what it leaves without.
+    """
     subject = scenario.prepare(stage)
     position = stage.watch.head()
     asking = _Asking(stage, scenario, subject)
+    hits = tuple(_kill_at(stage, scenario, position, step, victim, asking) for step in steps)
+    stage.wait_quiet()
+    asking.end(may_be_cut=victim is Victim.UP)
+    operation = stage.watch.started(position, scenario.kind)
+    assert operation is not None, scenario.name
+    assert stage.watch.outcome(operation.originator_id) == "succeeded", operation.originator_id
+    assert stage.operation(operation.originator_id)["status"] == "succeeded", operation.originator_id
+    _same(stage, scenario, subject, expected)
+    scenario.clear(stage, subject)
+    return hits
+
+
+def _kill_at(
+    stage: Stage, scenario: Scenario, position: int, step: str, victim: Victim, asking: _Asking
+) -> Hit:
     operation, begun, stamps = _await_step(stage, scenario, position, step, asking)
     if victim is Victim.UP:
         stage.machine.kill()
@@ -104,11 +124,6 @@ def kill_in(stage: Stage, scenario: Scenario, step: str, victim: Victim, expecte
     if victim is Victim.UP:
         asking.end(may_be_cut=True)
         stage.start()
-    stage.wait_quiet()
-    asking.end(may_be_cut=False) if victim is not Victim.UP else None
-    assert stage.watch.outcome(operation.originator_id) == "succeeded", operation.originator_id
-    _same(stage, scenario, subject, expected)
-    scenario.clear(stage, subject)
     return hit
 
 

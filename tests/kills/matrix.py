@@ -101,7 +101,7 @@ def _run_scenario(
                 continue
             began_s = time.monotonic()
             try:
-                hit = kill_in(stage, scenario, step, victim, expected)
+                (hit,) = kill_in(stage, scenario, [step], victim, expected)
             except (AssertionError, httpx.HTTPError, psycopg.Error) as error:
                 raise AssertionError(f"{victim} killed at {step}: {type(error).__name__} {error}") from error
             report.hits[scenario.kind, step, victim, hit] += 1

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Existing", "ServerFiles", "belonging_to", "existing", "loops_below", "mounts_below", "server_of"]
+__all__ = [
+    "Existing",
+    "ServerFiles",
+    "belonging_to",
+    "existing",
+    "loops_below",
+    "mounts_below",
+    "on_shelves",
+    "server_of",
+]
 
 
 class _Tag(msgspec.Struct, frozen=True):
@@ -96,6 +105,11 @@ def existing(cloud: Path, instance_id: str) -> Existing:
         loops=sum(len(loops_below(folder)) for folder in folders["volumes"]),
         listening=sum(_listening(server.config.address, server.config.port) for server in servers),
     )
+
+
+def on_shelves(cloud: Path) -> dict[str, int]:
+    """How many directories there are of each kind, whosever they are, also half made and half removed ones."""
+    return {kind: len(list((cloud / kind).iterdir())) for kind in ("volumes", "ports", "servers")}
 
 
 def server_of(cloud: Path, instance_id: str) -> ServerFiles | None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+from tests.kills.processes import on_shelves
 from tests.kills.stage import PASSWORD, Stage
 
 __all__ = ["SCENARIOS", "Facts", "Scenario"]
@@ -55,6 +56,7 @@ def _there(stage: Stage, instance_id: str) -> Facts:
     return {
         "status": (instance["status"], instance["operating_status"]),
         "existing": msgspec.to_builtins(stage.existing(instance_id)),
+        "on shelves": on_shelves(stage.machine.data / "cloud"),
         "rows": stage.watch.rows_of(instance_id).get("keys"),
         "counted": stage.watch.rows_of(instance_id).get("counted"),
     }

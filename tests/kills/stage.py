@@ -90,6 +90,11 @@ class Stage:
         found: dict[str, Any] = self.ask("GET", f"/instances/{instance_id}").json()["instance"]
         return found
 
+    def operation(self, operation_id: str) -> dict[str, Any]:
+        """An operation, as its owner sees it."""
+        found: dict[str, Any] = self.ask("GET", f"/operations/{operation_id}").json()["operation"]
+        return found
+
     def backup_named(self, name: str) -> dict[str, Any]:
         """A backup."""
         backups: list[dict[str, Any]] = self.ask("GET", "/backups").json()["backups"]
