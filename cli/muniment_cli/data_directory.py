@@ -19,6 +19,9 @@ DATA_VARIABLE = "MUNIMENT_DATA"
 VERSION = "1"
 """Of the directory's layout; another one is refused, never guessed at."""
 
+_UNFIT = frozenset('$`"\\')
+"""`initdb` asks its siblings for their version through a shell, their paths in double quotes."""
+
 
 def default_data(environment: Mapping[str, str]) -> Path:
     """The data directory when none is named: root's is where the users of engines can pass through."""
@@ -105,8 +108,13 @@ class DataDirectory:
         """Make the directory for a first start, or take one that a first start left unfinished.
 
         Raises:
-            BadInput: something else lies there, or it cannot be written.
+            BadInput: something else lies there, it cannot be written, or its path has a character that programs of the
+                engines hand to a shell unquoted.
         """
+        if unfit := sorted({c for c in str(self.root) if c in _UNFIT or not c.isprintable()}):
+            raise BadInput(
+                f"{str(self.root)!r} holds {unfit[0]!r}, which programs of databases stumble over; name another"
+            )
         missing = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
         try:
             for folder in reversed(missing):

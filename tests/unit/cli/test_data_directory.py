@@ -74,3 +74,12 @@ def test_the_place_for_sockets_must_be_ours(tmp_path: Path) -> None:
 def test_a_named_directory_goes_first() -> None:
     """MUNIMENT_DATA names the default."""
     assert default_data({"MUNIMENT_DATA": "/srv/m"}) == Path("/srv/m")
+
+
+@pytest.mark.parametrize("name", ["of $HOME", "a`b", 'a"b', "a\\b", "a\nb"])
+def test_paths_that_programs_of_engines_stumble_over_are_refused(tmp_path: Path, name: str) -> None:
+    """Before anything is made."""
+    data = DataDirectory(tmp_path / name)
+    with pytest.raises(BadInput, match="name another"):
+        data.make()
+    assert not list(tmp_path.iterdir())
