@@ -39,11 +39,12 @@ class FindOrCreate:
 
 @dataclass(frozen=True)
 class Look:
-    """See what became of a resource: nothing is made. With `discard` one that is not healthy is removed."""
+    """See what became of a resource: nothing is made. One that is still being made is removed where `discard_by_s` is given
+    and not past: later, another worker may hold the claim and find it healthy."""
 
     kind: Kind
     tag: Tag
-    discard: bool = False
+    discard_by_s: float | None = None
 
 
 @dataclass(frozen=True)

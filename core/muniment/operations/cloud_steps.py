@@ -135,7 +135,8 @@ class Ensure(_CloudStep):
         state = plan.step(step.name)
         assert state.deadline_s is not None
         is_late = plan.now_s >= state.deadline_s
-        plan.call(step.name, Look(KIND_OF[self.role], tag_of(plan.scene, self.role), discard=is_late))
+        discard_by_s = plan.now_s + plan.timing.permit_s if is_late else None
+        plan.call(step.name, Look(KIND_OF[self.role], tag_of(plan.scene, self.role), discard_by_s))
 
     def conclude(self, plan: Plan, step: Step, observation: Observation) -> None:
         """A find counts at once; a miss only if the look began after the intent had settled."""

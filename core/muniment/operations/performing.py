@@ -83,7 +83,8 @@ class Performer:
     def _look(self, call: Look) -> Observation:
         began_s = self.now_s()
         found = self.cloud.find(call.kind, call.tag)
-        return self._settle(found, discard=call.discard) if found else Absent(began_s)
+        discard = call.discard_by_s is not None and self.now_s() <= call.discard_by_s
+        return self._settle(found, discard=discard) if found else Absent(began_s)
 
     def _settle(self, found: Sequence[CloudResource], *, discard: bool) -> Observation:
         """What a find means: a healthy one counts, one that is being made is waited for, the rest has to go first."""

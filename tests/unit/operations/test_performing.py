@@ -153,10 +153,18 @@ def test_a_late_resource_is_discarded_unless_it_is_healthy(bench: Bench) -> None
     """Past its deadline what is still being made has to go, and what is healthy counts after all."""
     bench.cloud.create(RECIPE)
     bench.chance.random.uniform = lambda low, high: 3.0  # type: ignore[method-assign]  # it goes slowly
-    assert isinstance(bench.do(Look(Kind.VOLUME, TAG, discard=True)), Removing)
+    assert isinstance(bench.do(Look(Kind.VOLUME, TAG, discard_by_s=bench.now_s() + 20)), Removing)
     bench.clock.advance(10)
     bench.made()
-    assert isinstance(bench.do(Look(Kind.VOLUME, TAG, discard=True)), Ensured)
+    assert isinstance(bench.do(Look(Kind.VOLUME, TAG, discard_by_s=bench.now_s() + 20)), Ensured)
+
+
+def test_nothing_is_discarded_after_its_permit(bench: Bench) -> None:
+    """A worker that was stopped while it looked removes nothing: another may hold the claim and have found it healthy."""
+    bench.cloud.create(RECIPE)
+    bench.chance.random.uniform = lambda low, high: 3.0  # type: ignore[method-assign]  # nothing is ready at once
+    assert isinstance(bench.do(Look(Kind.VOLUME, TAG, discard_by_s=bench.now_s() - 0.1)), Building)
+    assert len(bench.cloud.things) == 1
 
 
 def test_refusal_and_silence_are_told_apart(bench: Bench) -> None:
