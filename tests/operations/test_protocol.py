@@ -11,6 +11,7 @@ from tests.simulation.requests import Requests
 from tests.simulation.world import World
 
 from muniment.cloud.recipes import CloudResource, Kind, Tag
+from muniment.contract.ops import BACKUP_CREATE
 from muniment.domain.accounts import WantedDatabase
 from muniment.domain.arguments import DatabasesArguments
 from muniment.domain.backup import BackupStatus
@@ -273,6 +274,23 @@ def test_a_purge_counts_only_once_no_guest_may_write(world: World, requests: Req
     finish(world)
     assert world.watch.ended[deletion] is End.SUCCEEDED
     assert not world.objects.objects
+
+
+def test_a_backup_cancelled_between_two_tries_ends_at_once(world: World, requests: Requests) -> None:
+    """The guest has said how the try ended: nobody writes any more, and nothing waits for the end of the grant."""
+    instance_id = running_instance(world)
+    world.refusals.once.add(BACKUP_CREATE.name)
+    beginning = requests.back_up(world.instance(instance_id))
+    assert world.run_until(
+        world.now_s() + LONG_S,
+        is_done=lambda: world.watch.operation(beginning.operation_id).steps["upload"].retry_at_s is not None,
+    )
+    cancelled_s = world.now_s()
+    requests.cancel(beginning.operation_id)
+    world.run_until(cancelled_s + 60)
+    assert outcome_of(world, beginning) is End.FAILED
+    assert not world.objects.objects
+    finish(world)
 
 
 # -- the cloud -----------------------------------------------------------------------------------------------------

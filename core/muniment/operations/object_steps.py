@@ -77,8 +77,7 @@ class RemoveObjects:
     def _quiet_at_s(self, plan: Plan, step: Step) -> float:
         """From when on nobody writes."""
         backup = plan.scene.backup
-        is_known = plan.is_unwinding and plan.step(step.name).progress is Progress.FAILED
-        if not backup.is_unsettled or is_known or _server_is_gone(plan.scene):
+        if not backup.is_unsettled or _is_known(plan, step) or _server_is_gone(plan.scene):
             return plan.now_s
         return backup.granted_until_s
 
@@ -93,6 +92,12 @@ class RemoveObjects:
                 left="objects may be left, or still come; the deletion of the backup removes them",
             )
         )
+
+
+def _is_known(plan: Plan, step: Step) -> bool:
+    """Whether the guest has said how its last try ended; a step between two tries is known too."""
+    open_ended = (Progress.PENDING, Progress.GIVEN_UP)
+    return plan.is_unwinding and plan.step(step.name).progress not in open_ended
 
 
 def _server_is_gone(scene: Scene) -> bool:
