@@ -205,12 +205,14 @@ class XfsVolume:
         return os.path.ismount(self.root)
 
     def _mounted_device(self) -> Path:
-        wanted = str(self.root.resolve())
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            device, at, *_ = line.split()
-            if at.encode().decode("unicode_escape") == wanted:
-                return Path(device)
-        raise OpFailed(Code.STORAGE_UNAVAILABLE, f"nothing is mounted at {self.root}")
+        """By number: the list of mounts shows paths and devices escaped."""
+        number = self.root.stat().st_dev
+        known = Path("/sys/dev/block", f"{os.major(number)}:{os.minor(number)}")
+        try:
+            return Path("/dev", known.resolve(strict=True).name)
+        except OSError as error:
+            message = f"what is mounted at {self.root} is on no block device: {error.strerror}"
+            raise OpFailed(Code.STORAGE_UNAVAILABLE, message) from error
 
     def _check_mounted(self, uuid: UUID) -> None:
         if (found := _xfs_uuid(self._mounted_device())) != uuid:

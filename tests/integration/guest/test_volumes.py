@@ -148,6 +148,19 @@ class TestXfs:
         image.volume.attach(Prepared(volume_id="volume-1", filesystem_uuid=uuid))
         assert os.path.ismount(image.mount)
 
+    def test_a_place_with_any_name(self, tmp_path: Path) -> None:
+        """A letter beyond ASCII, a blank or a backslash in the path is no obstacle, the second time neither."""
+        home, uuid = tmp_path / "Bücher und\\040\tmehr", uuid4()
+        home.mkdir()
+        image = Image(home)
+        try:
+            assert image.volume.prepare(wanted(uuid)).uuid == uuid
+            assert image.volume.prepare(wanted(uuid)).uuid == uuid
+        finally:
+            image.volume.detach()
+        assert not os.path.ismount(image.mount)
+        assert image.loops() == ""
+
     def test_other_filesystem_is_refused(self, image: Image) -> None:
         """An XFS of another volume is left as it is."""
         image.volume.prepare(wanted(uuid4()))
