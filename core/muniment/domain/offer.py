@@ -84,12 +84,17 @@ class Offer:
         return nic.network_id
 
     def access(self, wanted: Access) -> Access:
-        """The reachability; refused (422) where the cloud cannot keep others out."""
-        if wanted.allowed_cidrs and not self.enforces_allowed_cidrs:
+        """The reachability; refused (422) where the cloud cannot keep others out.
+
+        An empty list is open to all, as in Trove; a cloud without such rules is not told of it.
+        """
+        if self.enforces_allowed_cidrs:
+            return wanted
+        if wanted.allowed_cidrs:
             raise Refused(
                 "no-allowed-cidrs", "this cloud cannot enforce allowed_cidrs; leave them out", status=422
             )
-        return wanted
+        return Access(is_public=wanted.is_public)
 
     def check_region(self, region: str | None) -> None:
         """Refuse (400) another region than this one."""

@@ -59,7 +59,7 @@ def _recorded(world: RestWorld, answer: Any) -> Instance:
         ({"nics": [{"net-id": "net-1", "port-id": None, "v4-fixed-ip": ""}]}, "network_id", "net-1"),
         ({"nics": []}, "network_id", "net-1"),
         ({"access": {"is_public": True}}, "access.is_public", True),
-        ({"access": {"is_public": False, "allowed_cidrs": []}}, "access.allowed_cidrs", ()),
+        ({"access": {"is_public": False, "allowed_cidrs": []}}, "access.allowed_cidrs", None),
         ({"region_name": "RegionOne"}, "region", "RegionOne"),
         ({"availability_zone": "nova"}, "availability_zone", "nova"),
         ({"modules": []}, "name", "orders-db"),

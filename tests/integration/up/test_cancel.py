@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("eng
 def test_a_create_is_cancelled_while_its_server_comes_up(machine: Machine) -> None:
     """Nothing of it is left on the machine; the instance says that it was cancelled, and can be deleted."""
     machine.up("--api", "127.0.0.1:0")
-    wanted = {"name": "shop", "flavorRef": "1", "volume": {"size": 1}}
+    wanted = {"name": "shop", "flavorRef": "1", "volume": {"size": 1}, "access": {"allowed_cidrs": []}}
     with machine.rest() as rest:
         instance = rest.post("/instances", json={"instance": wanted}).raise_for_status().json()["instance"]
         machine.wait_for(machine.agents, "an agent runs")

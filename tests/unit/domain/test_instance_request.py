@@ -213,9 +213,18 @@ def test_an_inactive_version_is_not_to_be_had() -> None:
         assert refused.value.code == code
 
 
+def test_no_allowed_cidrs_are_nothing_said_where_none_can_be_kept_to() -> None:
+    """An empty list is an open port in Trove, and so it is recorded; a cloud that keeps to the list gets it as it was said."""
+    command = asked(access=Access(is_public=False, allowed_cidrs=()))
+    assert decide(command).access == Access(is_public=False)
+    assert decide(command, offer=replace(OFFER, enforces_allowed_cidrs=True)).access == command.access
+
+
 def test_a_good_backup_is_restored() -> None:
-    """It is named by the event."""
+    """It is named by the event; the volume may have exactly the size of what the backup holds, as here."""
     assert decide(asked(backup_id=BACKUP_ID), backup=BACKUP).backup_id == BACKUP_ID
+    assert BACKUP.completed is not None
+    assert BACKUP.completed.plain_bytes == COMMAND.volume_size_gib * 2**30
 
 
 @pytest.mark.parametrize(
