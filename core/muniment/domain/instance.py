@@ -1,5 +1,6 @@
 """An instance: a database server of a tenant, from the request to the last resource that is confirmed gone."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, assert_never
@@ -470,36 +471,30 @@ REACHABLE_HEALTH = frozenset({"healthy"})
 
 def check_actionable(instance: Instance) -> None:
     """Refuse (422) unless an action on the instance as a whole may begin; the first reason is named (`trove-api.md` 4.3)."""
-    if instance.lifecycle is not Lifecycle.ACTIVE:
-        raise Refused(
-            "instance-not-active", f"instance {instance.id} is {instance.lifecycle}; wait until it is active"
-        )
-    for occupant in instance.occupants:
-        if occupant.hold is Hold.EXCLUSIVE or occupant.kind == "create_backup":
-            raise Refused(
-                "instance-busy",
-                f"instance {instance.id} is busy with {occupant.kind.replace('_', ' ')}; wait for operation "
-                f"{occupant.operation_id}",
-                details={"operation_id": str(occupant.operation_id)},
-            )
-    if instance.health not in ACTIONABLE_HEALTH:
-        raise Refused("instance-unhealthy", f"the database of instance {instance.id} is {instance.health}")
+    _check_free(instance, ACTIONABLE_HEALTH, lambda o: o.hold is Hold.EXCLUSIVE or o.kind == "create_backup")
 
 
 def check_databases_reachable(instance: Instance) -> None:
     """Refuse (422) unless databases, users and the superuser can be worked on (`trove-api.md` 3.6)."""
+    _check_free(instance, REACHABLE_HEALTH, lambda o: o.hold is Hold.EXCLUSIVE)
+
+
+def _check_free(
+    instance: Instance, health: frozenset[str], is_in_the_way: Callable[[Occupant], bool]
+) -> None:
+    """Refuse (422) an instance that is not active, then one that somebody is at work on, then one in worse health."""
     if instance.lifecycle is not Lifecycle.ACTIVE:
         raise Refused(
             "instance-not-active", f"instance {instance.id} is {instance.lifecycle}; wait until it is active"
         )
-    for occupant in instance.occupants:
-        if occupant.hold is Hold.EXCLUSIVE:
-            raise Refused(
-                "instance-busy",
-                f"instance {instance.id} is busy with {occupant.kind.replace('_', ' ')}; wait for operation "
-                f"{occupant.operation_id}",
-            )
-    if instance.health not in REACHABLE_HEALTH:
+    if (occupant := next(filter(is_in_the_way, instance.occupants), None)) is not None:
+        raise Refused(
+            "instance-busy",
+            f"instance {instance.id} is busy with {occupant.kind.replace('_', ' ')}; wait for operation "
+            f"{occupant.operation_id}",
+            details={"operation_id": str(occupant.operation_id)},
+        )
+    if instance.health not in health:
         raise Refused("instance-unhealthy", f"the database of instance {instance.id} is {instance.health}")
 
 

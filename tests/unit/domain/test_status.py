@@ -1,5 +1,6 @@
 """Which status a user sees, row by row of the contract's tables."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -91,6 +92,15 @@ def test_actions_need_an_actionable_instance(events: tuple[Event, ...]) -> None:
     with pytest.raises(Refused) as refused:
         i.check_actionable(state_after(*events))
     assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("check", [i.check_actionable, i.check_databases_reachable])
+def test_a_busy_instance_names_what_it_is_busy_with(check: Callable[[i.Instance], None]) -> None:
+    """Both refusals carry the operation's id, for callers that wait for it."""
+    state = state_after(ACTIVE, HEALTHY, occupied("restart_instance", Hold.EXCLUSIVE))
+    with pytest.raises(Refused, match="busy with restart instance") as refused:
+        check(state)
+    assert refused.value.details == {"operation_id": str(OPERATION)}
 
 
 def test_accounts_can_be_worked_on_during_a_backup() -> None:
