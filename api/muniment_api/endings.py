@@ -25,8 +25,8 @@ class Endings:
         """Wait until the operation succeeded.
 
         Raises:
-            Refused: 503 past the limit, with the operation's id: it goes on; 409 when a delete or reset ended it; 500 when
-                it failed, with its message.
+            Refused: 503 past the limit, with the operation's id: it goes on; 409 when a delete, a reset or a cancel ended
+                it; 500 when it failed, with its message.
         """
         yield Until(lambda: self._ended(operation_id) is not None, self._limit_s)
         operation = self._ended(operation_id)
@@ -41,7 +41,7 @@ class Endings:
             raise Refused(
                 "operation-failed",
                 operation.message or f"operation {operation_id} {operation.outcome}",
-                status=409 if operation.outcome in _ENDED_BY_OTHERS else 500,
+                status=409 if operation.outcome in _ENDED_BY_OTHERS or operation.is_stopped else 500,
             )
 
     def _ended(self, operation_id: UUID) -> Operation | None:

@@ -11,12 +11,21 @@ from tests.simulation.requests import Requests
 from tests.simulation.world import World
 
 from muniment.cloud.recipes import CloudResource, Kind, Tag
-from muniment.contract.ops import BACKUP_CREATE
+from muniment.contract.ops import BACKUP_CREATE, SERVER_BOOTSTRAP
 from muniment.domain.accounts import WantedDatabase
 from muniment.domain.arguments import DatabasesArguments
 from muniment.domain.backup import BackupStatus
 from muniment.domain.instance import DeletionBlocked, EpochRaised, Lifecycle
-from muniment.domain.operation import Asked, Completed, End, GaveUp, Intended, UnwindingStarted, Withdrawn
+from muniment.domain.operation import (
+    Asked,
+    Completed,
+    End,
+    GaveUp,
+    Intended,
+    Progress,
+    UnwindingStarted,
+    Withdrawn,
+)
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.answers import CANCEL
 from muniment.operations.databases import CREATE_DATABASES
@@ -72,6 +81,33 @@ def test_a_cancelled_create_leaves_nothing(world: World, requests: Requests) -> 
     assert outcome_of(world, beginning) is End.FAILED
     assert world.instance(instance_of(world)).lifecycle is Lifecycle.FAILED
     assert not world.cloud.things
+
+
+def test_what_fails_after_the_cancel_is_not_its_cause(world: World, requests: Requests) -> None:
+    """The owner reads that it was cancelled, and not that the database could not be started."""
+    world.refusals.always.add(SERVER_BOOTSTRAP.name)
+    beginning = requests.create()
+    world.on_reach = lambda step, point: (
+        requests.cancel(beginning.operation_id) if (step, point) == ("bootstrap", "before_effect") else None
+    )
+    finish(world)
+    operation = world.watch.operation(beginning.operation_id)
+    assert operation.steps["bootstrap"].progress is Progress.FAILED
+    assert operation.message == "could not create the instance: it was cancelled"
+    assert operation.reason.startswith("cancelled; bootstrap: ")
+
+
+def test_silence_after_the_cancel_is_told_beside_it(world: World, requests: Requests) -> None:
+    """A command that may yet have its effect is no clean end of a cancelled operation."""
+    beginning = ask_for_database(world, requests)
+    world.run_until(world.now_s() + 1)
+    requests.cancel(beginning.operation_id)
+    world.run_until(world.now_s() + 300)
+    assert outcome_of(world, beginning) is End.FAILED_UNKNOWN
+    assert (
+        world.watch.operation(beginning.operation_id).message
+        == "could not create the databases: it was cancelled (the server does not answer)"
+    )
 
 
 def test_cancel_waits_for_what_nothing_undoes(world: World, requests: Requests) -> None:

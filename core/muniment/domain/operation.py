@@ -272,6 +272,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     phase: Phase = Phase.FORWARD
     is_cancelled: bool = False
+    is_stopped: bool = False
+    """The cancel is why it ends, if it fails: nothing had failed for good when it came."""
     unsure: tuple[str, ...] = ()
     outcome: End | None = None
     message: str = ""
@@ -360,7 +362,8 @@ def _changes(s: Operation, e: Event) -> dict[str, object]:
             changed = msgspec.structs.replace(step, **_step_changes(step, e))
             return {"steps": {**s.steps, e.step: changed}}
         case CancelRequested():
-            return {"is_cancelled": True}
+            lost = any(step.progress in (Progress.FAILED, Progress.GIVEN_UP) for step in s.steps.values())
+            return {"is_cancelled": True, "is_stopped": not lost}
         case UnwindingStarted():
             return {"phase": Phase.UNWINDING, "unsure": e.unsure, "reason": e.reason}
         case Completed():

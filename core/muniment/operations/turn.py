@@ -266,9 +266,10 @@ class _Turn:
     def _message(self) -> str:
         """The one sentence for the owner."""
         operation = self.plan.operation
+        if operation.is_stopped:
+            silent = " (the server does not answer)" if operation.unsure else ""
+            return f"could not {self.definition.wants}: it was cancelled{silent}"
         failed = list(self.plan.with_progress(Progress.FAILED, Progress.GIVEN_UP))
-        if not failed:
-            return f"could not {self.definition.wants}: it was cancelled"
         state = operation.steps[failed[0]]
         said = f" ({state.message})" if state.message else ""
         if state.progress is Progress.GIVEN_UP:
@@ -278,6 +279,7 @@ class _Turn:
     def _details(self) -> str:
         failed = self.plan.with_progress(Progress.FAILED)
         unknown = self.plan.with_progress(Progress.GIVEN_UP)
-        parts = [f"{name}: {state.error} (try {state.failures})" for name, state in failed.items()]
+        parts = ["cancelled"] if self.plan.operation.is_stopped else []
+        parts += [f"{name}: {state.error} (try {state.failures})" for name, state in failed.items()]
         parts += [f"{name}: no answer, outcome unknown" for name in unknown]
-        return "; ".join(parts) or "cancelled"
+        return "; ".join(parts)

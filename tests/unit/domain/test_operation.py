@@ -136,6 +136,22 @@ def test_unwinding_remembers_what_is_unsure() -> None:
     assert operation.steps["stop"].undo is UndoProgress.UNDONE
 
 
+@pytest.mark.parametrize(
+    ("retry_at_s", "is_stopped"), [(9.0, True), (None, False)], ids=["to be tried again", "for good"]
+)
+def test_a_cancel_is_the_cause_unless_a_step_had_failed_for_good(
+    retry_at_s: float | None, is_stopped: bool
+) -> None:
+    """What fails after the cancel does not change that; what failed for good before it is the cause."""
+    operation = folded(
+        Intended(**at(2), step="stop", failures=0),
+        Failed(**at(3), step="stop", failures=1, error="no", retry_at_s=retry_at_s),
+        CancelRequested(**at(4)),
+        Failed(**at(5), step="start", failures=1, error="no", retry_at_s=None),
+    )
+    assert (operation.is_cancelled, operation.is_stopped) == (True, is_stopped)
+
+
 def test_nothing_follows_the_end() -> None:
     """A late writer's event is an illegal history, not a change."""
     ended = folded(Completed(**at(2), outcome=End.TAKEN_OVER))
