@@ -10,7 +10,9 @@ from starlette.responses import Response
 from muniment.contract.manifest import Capability
 from muniment.contract.ops import SUPERUSER_STATUS, Nothing
 from muniment.domain.arguments import SuperuserArguments
+from muniment.domain.instance import Instance
 from muniment.domain.names import check_password
+from muniment.domain.operation import verb_of
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER
 from muniment.secret import Secret
@@ -62,13 +64,23 @@ def enable(call: Call) -> Waiting[Response]:
 
 
 def disable(call: Call) -> Waiting[Response]:
-    """Have it gone."""
-    if not instance_of(call).superuser_enabled:
-        raise NotFound("root of instance", call.path("instance_id"))
+    """Have it gone; where the history tells of none, the engine is asked, which may have one all the same."""
     instance = reachable_instance(call, Capability.SUPERUSER)
+    if not (yield from _may_be_there(call, instance)):
+        raise NotFound("root of instance", instance.id)
     operation_id = start_on(call, DISABLE_SUPERUSER, instance)
     yield from call.services.endings.require(operation_id)
     return no_content()
+
+
+def _may_be_there(call: Call, instance: Instance) -> Waiting[bool]:
+    """Whether there is a superuser, or one is on its way.
+
+    An enabling whose end was not heard of, or that a reset ended, may have made one of which no history tells.
+    """
+    if instance.superuser_enabled or instance.occupied_by(verb_of(ENABLE_SUPERUSER.kind)):
+        return True
+    return (yield from call.services.queries.ask(instance, SUPERUSER_STATUS, Nothing())).enabled
 
 
 _ROOT = "/instances/{instance_id}/root"

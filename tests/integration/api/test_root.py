@@ -66,6 +66,41 @@ def test_silent_guest_is_noticed_before_anything_is_done(live_world: RestWorld, 
     assert live_world.ledger.log.head() == head
 
 
+def test_superuser_of_which_no_history_tells_is_disabled(live_world: RestWorld, instance: str) -> None:
+    """A guest that made one and was not heard of again: the engine is asked, so that its owner can have it gone."""
+    assert live_world.guests is not None
+    engine = live_world.guests.engines[UUID(instance)]
+    engine.has_superuser = True
+    assert live_world.call("GET", f"/instances/{instance}/root").json() == {"rootEnabled": False}
+    assert live_world.call("DELETE", f"/instances/{instance}/root").status_code == 204
+    assert not engine.has_superuser
+    assert told(live_world.call("DELETE", f"/instances/{instance}/root")).status == 404
+
+
+def test_superuser_that_is_on_its_way_is_disabled_after_it(live_world: RestWorld, instance: str) -> None:
+    """A disabling that is asked for while an enabling runs comes after it in the line."""
+    assert live_world.guests is not None
+    live_world.services.endings = Endings(live_world.ledger, limit_s=0.05)
+    live_world.guests.holds.add("superuser.enable")
+    for method in ("POST", "DELETE"):
+        assert told(live_world.call(method, f"/instances/{instance}/root")).status == 503
+    live_world.guests.holds.clear()
+    live_world.settle()
+    ended = live_world.call("GET", f"/operations?instance_id={instance}").json()["operations"]
+    kinds = {operation["kind"]: operation["status"] for operation in ended}
+    assert (kinds["enable_superuser"], kinds["disable_superuser"]) == ("succeeded", "succeeded")
+    assert not live_world.guests.engines[UUID(instance)].has_superuser
+
+
+def test_silence_does_not_count_as_no_superuser(live_world: RestWorld, instance: str) -> None:
+    """Whether there is one to disable is not known then: 503, not 404, and nothing was started."""
+    assert live_world.guests is not None
+    live_world.guests.silent = True
+    head = live_world.ledger.log.head()
+    assert told(live_world.call("DELETE", f"/instances/{instance}/root")).status == 503
+    assert live_world.ledger.log.head() == head
+
+
 def test_operation_that_takes_longer_goes_on(live_world: RestWorld, instance: str) -> None:
     """Past the limit the answer is 503 with the operation's id, under which its end is seen."""
     assert live_world.guests is not None
