@@ -33,7 +33,8 @@ def _lines() -> Iterator[str]:
         "The API is that of OpenStack Trove v1.0, with additions of ours (`operations`, `events`). Paths begin with "
         "`/v1.0/{project_id}`; a request shows a token in `X-Auth-Token` or a password by HTTP Basic. Every answer has "
         "`X-Openstack-Request-Id`. Resources of other projects are answered 404, except to an admin. How to get a token is in "
-        "[identity](identity.md), what errors look like in [errors](errors.md)."
+        "[identity](identity.md), what errors look like in [errors](errors.md). `Idempotency-Key` is not honoured yet: a "
+        "request that is sent again is a new one."
     )
     yield table(
         ("method", "path", "rule", "does"),
