@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["Holders"]
+__all__ = ["Holders", "users"]
 
 _PROC = Path("/proc")
 _PAUSE_S = 0.02
+_OVER = (b"Z", b"X")
 
 
 class Holders:
@@ -74,14 +75,30 @@ class Holders:
         return any(path == place or path.startswith(place + b"/") for place in self._folders)
 
 
+def users() -> set[int]:
+    """Users with processes now; one that is over and only waits for its parent to look does not count."""
+    uids = set()
+    for pid in _pids():
+        folder = _PROC / str(pid)
+        with contextlib.suppress(OSError):  # it ended since
+            uid = folder.stat().st_uid
+            if _fields(folder)[0] not in _OVER:
+                uids.add(uid)
+    return uids
+
+
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
 
 
 def _is_over_or_on_terminal(folder: Path) -> bool:
-    # The name in parentheses may hold anything; the fields after it are state, parent, group, session, terminal.
-    fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-    return fields[0] in (b"Z", b"X") or fields[4] != b"0"
+    fields = _fields(folder)
+    return fields[0] in _OVER or fields[4] != b"0"
+
+
+def _fields(folder: Path) -> list[bytes]:
+    """State, parent, group, session, terminal and so on: what comes after the name, which may hold anything."""
+    return (folder / "stat").read_bytes().rpartition(b")")[2].split()
 
 
 def _target(link: Path) -> bytes:

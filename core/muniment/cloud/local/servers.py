@@ -15,6 +15,7 @@ import msgspec
 
 from muniment.clock import Clock, seconds
 from muniment.cloud.cloud import CloudRefused
+from muniment.cloud.local import processes, shared_memory
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import take_down
 from muniment.cloud.local.ports import PortRecord
@@ -109,16 +110,14 @@ class Servers:
                 self._start(record, failures=0 if start is None else start.failures + 1)
 
     def remove(self, record: ServerRecord) -> bool:
-        """End agent, engine and jobs, take the volume's file system down, remove the directory; False if it is not done yet."""
+        """End agent, engine and jobs, let go of what they leave, remove the directory; False if it is not done yet."""
         if not record.deleting:
             record = msgspec.structs.replace(record, deleting=True)
             self.shelf.change(record)
         if not Holders(self._places(record)).end(limit_s=_END_S):
             return False
         self._reap(record.id)
-        volume = self._volumes.shelf.get(record.volume_id)
-        if volume is not None and volume.is_image:
-            take_down(self.shelf.path(record.id) / "mount", self._volumes.data(volume))
+        self._let_go(record)
         shutil.rmtree(self._run_dir(record), ignore_errors=True)
         self.shelf.remove(record.id)
         return True
@@ -136,7 +135,7 @@ class Servers:
         return not Holders(self._places(record)).find()
 
     def end(self, record: ServerRecord) -> None:
-        """Kill all of it, clean or not, and take its file system down; the directory stays.
+        """Kill all of it, clean or not, and let go of what it leaves; the directory stays.
 
         Raises:
             Fault: something withstands.
@@ -144,9 +143,7 @@ class Servers:
         if not Holders(self._places(record)).end(limit_s=_END_S):
             raise Fault("cloud", f"processes of server {record.id} do not end")
         self._reap(record.id)
-        volume = self._volumes.shelf.get(record.volume_id)
-        if volume is not None and volume.is_image:
-            take_down(self.shelf.path(record.id) / "mount", self._volumes.data(volume))
+        self._let_go(record)
 
     def moved_from(self) -> Path | None:
         """Where the folder of servers was when one of them was made, if that is no longer this place; None otherwise.
@@ -233,6 +230,23 @@ class Servers:
     def _reap(self, server_id: str) -> None:
         if (start := self._starts.get(server_id)) is not None and start.process.poll() is not None:
             del self._starts[server_id]
+
+    def _let_go(self, record: ServerRecord) -> None:
+        """Of what its processes, which have ended, leave in the system: a mounted file system, shared memory.
+
+        Where somebody else runs something as the same user, another installation with the same range of numbers perhaps,
+        its memory is left alone: nobody is given that number while there is any.
+
+        Raises:
+            Fault: something cannot be taken away.
+        """
+        volume = self._volumes.shelf.get(record.volume_id)
+        if volume is None:
+            return
+        if volume.is_image:
+            take_down(self.shelf.path(record.id) / "mount", self._volumes.data(volume))
+        if volume.engine_uid is not None and volume.engine_uid not in processes.users():
+            shared_memory.clear(volume.engine_uid)
 
     def _places(self, record: ServerRecord) -> list[Path]:
         return [self.shelf.path(record.id), self._run_dir(record), self._volumes.shelf.path(record.volume_id)]

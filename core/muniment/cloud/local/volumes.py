@@ -1,6 +1,5 @@
 """Data volumes: an image file where this machine can mount one, else a directory, whose size nothing enforces."""
 
-import contextlib
 import os
 import pwd
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import msgspec
 
 from muniment.clock import Clock, seconds
 from muniment.cloud.cloud import NO_SPACE, CloudRefused
+from muniment.cloud.local import processes, shared_memory
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images
 from muniment.cloud.local.settings import LocalCloudSettings
@@ -128,24 +128,18 @@ class Volumes:
         )
 
     def _free_uid(self) -> int:
-        taken = {record.engine_uid for record in self.shelf.all()} | _running_uids()
+        # Another installation on this machine may draw from the same range, and what a user who is gone left in shared
+        # memory is nobody else's.
+        taken = (
+            {record.engine_uid for record in self.shelf.all()} | processes.users() | shared_memory.owners()
+        )
         for uid in range(self._settings.engine_uid_first, self._settings.engine_uid_last + 1):
             if uid not in taken and not _has_a_name(uid):
                 return uid
         raise CloudRefused(
-            f"every user number from {self._settings.engine_uid_first} to {self._settings.engine_uid_last} is in use; "
-            "widen local.engine_uid_first and local.engine_uid_last"
+            f"every user number from {self._settings.engine_uid_first} to {self._settings.engine_uid_last} is in use, "
+            "or owns shared memory still (/dev/shm, `ipcs`); widen local.engine_uid_first and local.engine_uid_last"
         )
-
-
-def _running_uids() -> set[int]:
-    """Users with processes now: another installation on this machine draws from the same range."""
-    uids = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it ended since
-                uids.add(entry.stat().st_uid)
-    return uids
 
 
 def _has_a_name(uid: int) -> bool:
