@@ -18,7 +18,7 @@ min_wal_size = 80MB
 password_encryption = 'scram-sha-256'
 allow_alter_system = off
 unix_socket_permissions = 0700
-dynamic_shared_memory_type = posix
+dynamic_shared_memory_type = mmap
 logging_collector = off
 log_destination = 'stderr'
 log_line_prefix = '%m [%p] %q%u@%d '
@@ -31,6 +31,7 @@ max_connections = 100
 superuser_reserved_connections = 5
 """
 # Five connections are kept for the superuser: an application that takes all others must not lock the agent out.
+# Segments of shared memory lie in the data directory and go with it; those in /dev/shm outlive a killed server.
 # After a crash the data's file system is flushed as one: a server with many databases has too many files for one at a time.
 
 

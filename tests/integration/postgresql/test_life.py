@@ -73,6 +73,27 @@ def test_killed_server(cache: Path) -> None:
             assert session.execute("SELECT a FROM t").fetchall() == [(1,)]
 
 
+def test_shared_memory_lies_with_the_data(cache: Path) -> None:
+    """Segments that a killed server leaves are files of its data directory, and its next start removes them."""
+    with running_instance(cache) as guest:
+        folder = guest.host.data.outside / "pg_dynshmem"
+        before = {file.name for file in folder.iterdir()}
+        pid = guest.host.runtime.server().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        while guest.host.runtime.server().running:
+            pass
+        left = {file.name for file in folder.iterdir()}
+        guest.stop(10)
+        guest.start()
+        after = {file.name for file in folder.iterdir()}
+
+    assert left >= before
+    assert before
+    assert after
+    assert not after & left
+
+
 def test_killed_server_that_is_not_quite_gone(cache: Path) -> None:
     """While the process of a killed server is not buried yet, the next one is started again until it is."""
     with running_instance(cache) as guest:
