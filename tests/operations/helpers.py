@@ -1,4 +1,4 @@
-"""Five ways to mistreat every operation there is. Each helper finds the operations by itself, and nothing opts out.
+"""Six ways to mistreat every operation there is. Each helper finds the operations by itself, and nothing opts out.
 
 Each one mistreats an operation on its way forward and, where it can be undone, on its way back too, so that a wrong undo
 fails each of them.
@@ -24,18 +24,31 @@ from tests.operations.stage import (
     removes,
     undos,
 )
+from tests.simulation.requests import Requests
 from tests.simulation.watch import base_name
 
 from muniment.bus.transports.memory import Faults
-from muniment.domain.operation import Blocked
+from muniment.domain.operation import Blocked, Failed
+from muniment.domain.refused import Refused
 from muniment.operations.guest_steps import AwaitGuest
 from muniment.operations.steps import Definition, Step
 
-__all__ = ["HELPERS", "Mistreated", "crash", "fail_for_good", "fail_once", "never_come_right", "repeat"]
+__all__ = [
+    "HELPERS",
+    "Mistreated",
+    "cancel",
+    "crash",
+    "fail_for_good",
+    "fail_once",
+    "never_come_right",
+    "repeat",
+]
 
 _TWICE = Faults(repeat=1.0)
 _AROUND_EVENT = ("before_event", "after_event")
 _AROUND_EFFECT = ("before_effect", "after_effect")
+_SOON_S = 300.0
+"""Of virtual time: in it a cancelled operation has ended, where everybody answers."""
 
 
 @dataclass
@@ -218,6 +231,51 @@ def fail_once(catalogue: Mapping[str, Definition], cases: Mapping[str, Case]) ->
     return mistreated
 
 
+def cancel(catalogue: Mapping[str, Definition], cases: Mapping[str, Case]) -> Mistreated:
+    """Cancelled before the effect of each step, after it, and in the back-off before its next try: it ends within minutes,
+    as if it had failed for good. What cannot be cancelled says so, and goes on."""
+    mistreated = Mistreated()
+    for kind in _kinds(catalogue, cases, mistreated):
+        if not catalogue[kind.kind].is_cancellable:
+            _expect(kind, "refuses to be cancelled", _refused(kind).run(), kind.forward)
+            mistreated.points += 1
+            continue
+        # The first of each group: that one comes by first.
+        for step in {name_in_points(step): step for step in reversed(kind.steps)}.values():
+            for point in ("after_event",) if isinstance(step.kind, AwaitGuest) else _AROUND_EFFECT:
+                _cancel_at(kind, step, point)
+                mistreated.points += 1
+            stage = kind.stage()
+            if break_once(stage.world, step):
+                stage.run_until_event(lambda event: isinstance(event, Failed))
+                Requests(stage.world).cancel(stage.operation_id)
+                _expect_undone(kind, step, stage.run(_SOON_S))
+                mistreated.points += 1
+    return mistreated
+
+
+def _refused(kind: _Kind) -> Stage:
+    """A stage whose operation was asked to stop, and refused."""
+    stage = kind.stage()
+    try:
+        Requests(stage.world).cancel(stage.operation_id)
+    except Refused:
+        return stage
+    raise AssertionError(f"{kind.kind} says that it can be cancelled")
+
+
+def _cancel_at(kind: _Kind, step: Step, point: str) -> None:
+    stage = kind.stage()
+    stage.run_until_reached(name_in_points(step), point, Requests(stage.world).cancel)
+    final = stage.run(_SOON_S)
+    if step is kind.steps[-1] and final.outcome == "succeeded":
+        _expect(
+            kind, f"cancelled {point} of {step.name}", final, kind.forward
+        )  # it was heard after the last effect
+    else:
+        _expect_undone(kind, step, final)
+
+
 def _expect_undone(kind: _Kind, step: Step, final: Final) -> None:
     """It failed, and there is and counts what was there and counted before."""
     assert final.outcome == "failed", f"{kind.kind}, {step.name}: {final.outcome}"
@@ -225,4 +283,4 @@ def _expect_undone(kind: _Kind, step: Step, final: Final) -> None:
     assert left == (kind.before.things, kind.before.counted), f"{kind.kind}, {step.name} leaves {left}"
 
 
-HELPERS = (repeat, crash, fail_for_good, never_come_right, fail_once)
+HELPERS = (repeat, crash, fail_for_good, never_come_right, fail_once, cancel)

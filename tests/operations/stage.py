@@ -42,6 +42,8 @@ __all__ = [
 
 _LIMIT_S = 200_000.0
 """Of virtual time: longer than the longest deadline."""
+_ON_ITS_WAY_S = 5.0
+"""Of virtual time: a guest's answer to what was asked while its command ended has come by then."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,13 @@ class Stage:
         """The steps it has."""
         return placed_steps(self.world, self.operation_id)
 
-    def run(self) -> Final:
+    def run(self, within_s: float = _LIMIT_S) -> Final:
         """Let it come to its end, check what must always hold, and say what is true then."""
         world = self.world
         assert world.run_until(
-            world.now_s() + _LIMIT_S, is_done=lambda: self.operation_id in world.watch.ended
-        ), "the operation never ends"
+            world.now_s() + within_s, is_done=lambda: self.operation_id in world.watch.ended
+        ), f"{self.operation.kind} does not end within {within_s:.0f} s: {self.events()[-3:]}"
+        world.run_until(world.now_s() + _ON_ITS_WAY_S)
         world.cloud.settle()
         world.watch.check_end()
         return self.now()
@@ -92,6 +95,20 @@ class Stage:
             return any(wanted(event) for event in self.world.ledger.history(self.operation_id))
 
         assert self.world.run_until(self.world.now_s() + _LIMIT_S, is_done=is_there), "that never happens"
+
+    def run_until_reached(self, step: str, point: str, act: Callable[[UUID], None]) -> None:
+        """Let it go on until that point of that step, and there, once, do something with the operation."""
+        done: list[UUID] = []
+
+        def reached(*at: str) -> None:
+            if at == (step, point) and not done:
+                done.append(self.operation_id)
+                act(self.operation_id)
+
+        self.world.on_reach = reached
+        assert self.world.run_until(self.world.now_s() + _LIMIT_S, is_done=lambda: bool(done)), (
+            f"{step} never comes to {point}"
+        )
 
     def events(self) -> list[str]:
         """The operation's history, in short."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from tests.operations.cases import CASES
-from tests.operations.helpers import HELPERS, Mistreated
-from tests.operations.wrong_undo import WRONG_UNDO, WRONG_UNDO_CASES
+from tests.operations.helpers import HELPERS, Mistreated, cancel
+from tests.operations.wrong_undo import SLOW_UNDO, WRONG_UNDO, WRONG_UNDO_CASES
 from tests.simulation.watch import Violation
 
 from muniment.operations.catalogue import CATALOGUE
@@ -33,6 +33,12 @@ def test_a_wrong_undo_fails_the_helper(helper: Helper) -> None:
     """An operation whose undo says that it has undone, and has not, passes none of the helpers."""
     with pytest.raises((Violation, AssertionError), match=r"exist|leaves"):
         helper(WRONG_UNDO, WRONG_UNDO_CASES)
+
+
+def test_a_slow_undo_fails_the_helper() -> None:
+    """A cancelled operation that keeps its instance for hours does not pass, though it undoes everything in the end."""
+    with pytest.raises(AssertionError, match="does not end within"):
+        cancel(SLOW_UNDO, WRONG_UNDO_CASES)
 
 
 def test_nothing_opts_out() -> None:
