@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -21,6 +22,15 @@ from muniment.secret import Secret
 pytestmark = pytest.mark.capability("backup.full")
 
 PASSWORD = Secret("kit backed'up")
+
+
+@pytest.fixture(scope="module")
+def shared(machine: NewInstance) -> Iterator[Instance]:
+    """An instance for these rules alone, since one that all others filled has several times as much to back up."""
+    instance = machine()
+    instance.bring_up()
+    yield instance
+    instance.bench.close()
 
 
 def _backed_up(up: Instance, name: str) -> tuple[RestoreBackup, BackupManifest]:
