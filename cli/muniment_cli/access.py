@@ -57,6 +57,10 @@ def find_access(cloud: str | None, environment: Mapping[str, str]) -> Access:
     if name is None and "OS_AUTH_URL" in environment:
         return _from_variables(environment)
     own = DataDirectory(default_data(environment)).clouds_file
+    if (named := environment.get("OS_CLIENT_CONFIG_FILE")) and not _is_readable(Path(named)):
+        raise BadInput(
+            f"{named}, which OS_CLIENT_CONFIG_FILE names, cannot be read; name another file, or unset the variable"
+        )
     files = [file for file in (*_files(environment), own) if _is_readable(file)]
     if not files:
         raise BadInput(

@@ -18,7 +18,10 @@ _ACCOUNTS = {TENANT_CLOUD: "demo", ADMIN_CLOUD: "admin"}
 
 
 class CloudsFile:
-    """The file of one installation, mode 0600. People may edit it: only what we have to change is changed."""
+    """The file of one installation, mode 0600. People may edit it: only what we have to change is changed.
+
+    Whoever changes it keeps others away by `UsersFile.changing`: what is read is written back as a whole.
+    """
 
     def __init__(self, path: Path) -> None:
         """Name the file."""

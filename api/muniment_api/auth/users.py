@@ -149,14 +149,24 @@ class UsersFile:
             self._complaint = fault.message
         return self._directory
 
-    def set_password(self, name: str, password: Secret, *, cost: Cost = COST) -> User:
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep whoever else changes accounts away, in whichever process: also for files that have to agree with this one."""
+        with _locked(self.path.parent):
+            yield
+
+    def set_password(
+        self, name: str, password: Secret, *, cost: Cost = COST, also: Callable[[], None] = lambda: None
+    ) -> User:
         """Give a user a new password; every token and remembered credential of the user ends with it.
+
+        `also` is done while others are still kept away: it writes the password wherever else it has to be the same.
 
         Raises:
             Fault: no user has that name, or the file cannot be written.
         """
         hashed = hash_password(password, cost=cost)
-        with _locked(self.path.parent):
+        with self.changing():
             content = _read(self.path)
             if name not in {user.name for user in content.users}:
                 names = ", ".join(user.name for user in content.users)
@@ -166,7 +176,9 @@ class UsersFile:
                 for user in content.users
             )
             _replace(self.path, msgspec.structs.replace(content, users=users))
-        changed = self.directory().by_name(name)
+            # Looked up before others may change it again.
+            changed = self.directory().by_name(name)
+            also()
         assert changed is not None
         assert changed.password == hashed
         return changed
@@ -200,8 +212,14 @@ def _identity_of(path: Path) -> tuple[int, int, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise Fault("identity", f"{path}: {error.strerror}", retryable=False) from error
+        raise _unreadable(path, error) from error
     return status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode
+
+
+def _unreadable(path: Path, error: OSError) -> Fault:
+    """The accounts own what there is under ids that are nowhere else, so a new file would be no help."""
+    advice = "; put your copy of the accounts back" if isinstance(error, FileNotFoundError) else ""
+    return Fault("identity", f"{path}: {error.strerror}{advice}", retryable=False)
 
 
 def _read(path: Path) -> Users:
@@ -211,7 +229,7 @@ def _read(path: Path) -> Users:
                 raise Fault("identity", f"{path} is open to others; run: chmod 600 {path}", retryable=False)
             return msgspec.json.decode(file.read(), type=Users)
     except OSError as error:
-        raise Fault("identity", f"{path}: {error.strerror}", retryable=False) from error
+        raise _unreadable(path, error) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Fault("identity", f"{path} is not a users file: {error}", retryable=False) from error
 

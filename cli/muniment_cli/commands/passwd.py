@@ -41,14 +41,18 @@ def passwd(
         names = ", ".join(user.name for user in users.directory().users)
         raise BadInput(f"no account is named {account}; there are: {names}")
     password = generated_password() if generate else _asked()
-    users.set_password(account, password)
     clouds = CloudsFile(directory.clouds_file)
     is_written = False
-    try:
-        is_written = clouds.set_password(account, password)
-    finally:  # also when the file is damaged: a drawn password that nobody saw would lock the account
-        if generate and not is_written:
-            print(f"password of {account}: {password.reveal_text()} (shown only now)", flush=True)
+
+    def write_to_clouds() -> None:
+        nonlocal is_written
+        try:
+            is_written = clouds.set_password(account, password)
+        finally:  # also when the file is damaged: a drawn password that nobody saw would lock the account
+            if generate and not is_written:
+                print(f"password of {account}: {password.reveal_text()} (shown only now)", flush=True)
+
+    users.set_password(account, password, also=write_to_clouds)
     where = ""
     if is_written:
         where = f", and written to {clouds.path}"

@@ -129,7 +129,8 @@ def _run(
         first_start.finish(data, settings, url)
     with closing(Installation(data)) as installation:
         _check_belongings(installation)
-        CloudsFile(data.clouds_file).point_to(url)
+        with installation.users.changing():
+            CloudsFile(data.clouds_file).point_to(url)
         write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
         plane = ControlPlane(installation)
         web = Web(

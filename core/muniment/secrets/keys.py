@@ -86,7 +86,13 @@ class KeyEncryptionKeys:
         with os.fdopen(handle, "rb") as file:
             _refuse_open_file(path, os.fstat(file.fileno()))
             lines = file.read(_LINES_MAX * 128).splitlines()
-        return cls([_key_of(line, path, number) for number, line in enumerate(lines, 1) if _holds_key(line)])
+        keys = [_key_of(line, path, number) for number, line in enumerate(lines, 1) if _holds_key(line)]
+        if not keys:
+            raise Fault("secrets", f"{path}: there is no key in it; put your copy back", retryable=False)
+        try:
+            return cls(keys)
+        except Fault as fault:
+            raise Fault("secrets", f"{path}: {fault.message}", retryable=False) from fault
 
     def key(self, key_id: bytes) -> Secret:
         """The key with this id.

@@ -73,8 +73,8 @@ def test_other_content_is_refused_in_one_sentence(tmp_path: Path, content: bytes
 
 
 def test_missing_file_is_a_fault(tmp_path: Path) -> None:
-    """A missing file is named."""
-    with pytest.raises(Fault, match=r"users\.json: No such file"):
+    """A missing file is named, with what to do."""
+    with pytest.raises(Fault, match=r"users\.json: No such file.*; put your copy"):
         UsersFile(tmp_path / "users.json")
 
 

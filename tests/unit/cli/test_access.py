@@ -53,6 +53,14 @@ def test_variables_alone() -> None:
     assert find_access(None, environment).username == "demo"
 
 
+@pytest.mark.parametrize("cloud", [None, "muniment"])
+def test_a_named_file_that_is_not_there(tmp_path: Path, cloud: str | None) -> None:
+    """Nobody who named a file ends up in another installation."""
+    _write(tmp_path / "clouds.yaml", muniment={"auth": _AUTH})
+    with pytest.raises(BadInput, match=r"/none\.yaml, which OS_CLIENT_CONFIG_FILE names, cannot be read"):
+        find_access(cloud, {"OS_CLIENT_CONFIG_FILE": f"{tmp_path}/none.yaml"})
+
+
 def test_the_installation_of_this_machine(tmp_path: Path) -> None:
     """Without anything named, the clouds.yaml of the own data directory serves."""
     data = tmp_path / "data"

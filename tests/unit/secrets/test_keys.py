@@ -60,6 +60,16 @@ def test_an_unknown_key_is_a_fault_that_names_its_id(path: Path) -> None:
         keys.key(bytes.fromhex("abcd" * 4))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [(b"", "no key in it; put your copy back"), (base64.b64encode(b"a" * 32), "a sample value")],
+)
+def test_a_file_with_no_good_key_is_named(path: Path, line: bytes, said: str) -> None:
+    """An installation has several files that may be damaged."""
+    with pytest.raises(Fault, match=f"{path}: .*{said}"):
+        KeyEncryptionKeys.read(_write(path, line))
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o700])
 def test_a_file_that_lets_others_in_is_refused(path: Path, mode: int) -> None:
     """Only 0600 and 0400 are accepted, and the message says what to do."""
