@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muniment.clock import SystemClock
+from muniment.cloud.local.backups_mark import BackupsMark
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.objects import FileObjectStore
 from muniment.contract.registry import Registry
@@ -25,10 +26,7 @@ from muniment_cli.settings import agent_python, load_settings
 if TYPE_CHECKING:
     from muniment_projections.read_model import ReadModel
 
-__all__ = ["BACKUPS_MARK", "Installation", "opened"]
-
-BACKUPS_MARK = "muniment-backups"
-"""A file in a directory for backups that is not the data directory's own: an empty mount point does not have it."""
+__all__ = ["Installation", "opened"]
 
 
 class Installation:
@@ -112,21 +110,34 @@ class Installation:
 
     @cached_property
     def objects(self) -> FileObjectStore:
-        """Where backups lie."""
-        return FileObjectStore(self.backups_directory)
+        """Where backups lie; it may be away, and come back."""
+        return FileObjectStore(self.backups_directory, self.backups_mark)
 
     @property
     def backups_directory(self) -> Path:
-        """The directory of the backups; made when it is the data directory's own, else it must be there."""
-        if self.settings.backups.directory is None:
-            self.data.own_backups.mkdir(mode=0o700, exist_ok=True)
-            return self.data.own_backups
-        chosen = Path(self.settings.backups.directory)
-        if not (chosen / BACKUPS_MARK).is_file():
-            raise BadInput(
-                f"the directory of the backups, {chosen}, is not the one of before; is its disk mounted?"
-            )
-        return chosen
+        """The directory of the backups; made when it is the data directory's own."""
+        if self.backups_mark is not None:
+            return self.backups_mark.folder
+        self.data.own_backups.mkdir(mode=0o700, exist_ok=True)
+        return self.data.own_backups
+
+    @cached_property
+    def backups_mark(self) -> BackupsMark | None:
+        """The mark of a directory that was chosen for the backups; the data directory's own has none."""
+        chosen = self.settings.backups.directory
+        return None if chosen is None else BackupsMark(Path(chosen), self.data.root)
+
+    def check_backups(self) -> None:
+        """See that the directory of the backups is there, and is the one of before.
+
+        Raises:
+            BadInput: it is not.
+        """
+        try:
+            if self.backups_mark is not None:
+                self.backups_mark.check()
+        except Fault as fault:
+            raise BadInput(fault.message) from fault
 
     def close(self) -> None:
         """Give the databases back."""

@@ -19,7 +19,7 @@ from muniment.domain.backup import BackupRequested
 from muniment.fault import Fault
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.failure import BadInput, Failure
-from muniment_cli.installation import BACKUPS_MARK, Installation
+from muniment_cli.installation import Installation
 
 __all__ = ["down"]
 
@@ -144,8 +144,9 @@ def _purge_backups(directory: DataDirectory) -> None:
     except Fault:
         return  # the settings went with an earlier purge, and so had the backups
     try:
-        if installation.settings.backups.directory is None:
+        if installation.backups_mark is None:
             return
+        installation.check_backups()
         after, log = 0, installation.ledger.log
         while page := log.read(after, _PAGE):
             for logged in page:
@@ -156,7 +157,7 @@ def _purge_backups(directory: DataDirectory) -> None:
                     )
                     installation.objects.purge(reference)
             after = page[-1].position
-        (installation.backups_directory / BACKUPS_MARK).unlink()
+        installation.backups_mark.path.unlink()
     finally:
         installation.close()
 

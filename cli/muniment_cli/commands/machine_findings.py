@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from muniment.cloud.local.backups_mark import BackupsMark
 from muniment.cloud.local.mounts import can_mount_images
 from muniment.contract.registry import Registry
 from muniment.fault import Fault
@@ -31,17 +32,19 @@ class Machine(NamedTuple):
     drivers: Registry
     volumes: Path
     backups: Path
+    backups_mark: BackupsMark | None
     why_no_images: Callable[[], str]
     """As `can_mount_images`, where volumes lie."""
 
     @classmethod
     def of(cls, installation: Installation) -> "Machine":
-        """That of an installation; raises BadInput when its backups are not there."""
+        """That of an installation."""
         return cls(
             settings=installation.settings,
             drivers=installation.drivers,
             volumes=installation.data.cloud,
             backups=installation.backups_directory,
+            backups_mark=installation.backups_mark,
             why_no_images=installation.cloud.volumes.why_no_images,
         )
 
@@ -53,6 +56,7 @@ class Machine(NamedTuple):
             drivers=Registry.load(),
             volumes=data.cloud,
             backups=data.own_backups,
+            backups_mark=None,
             why_no_images=lambda: can_mount_images(_nearest(data.root)),
         )
 
@@ -67,7 +71,7 @@ def machine_findings(machine: Machine) -> Iterator[Finding]:
         )
     yield _volumes(machine.why_no_images)
     yield _free("free space for volumes", machine.volumes)
-    yield _free("free space for backups", machine.backups)
+    yield _backups(machine)
     python = agent_python(machine.settings)
     if os.access(python, os.X_OK):
         yield Finding(Verdict.GOOD, "agents' environment", str(python))
@@ -96,6 +100,20 @@ def _volumes(why_no_images: Callable[[], str]) -> Finding:
     if why:
         return Finding(Verdict.NOTE, "volumes", f"directories, whose size nothing enforces: {why}")
     return Finding(Verdict.GOOD, "volumes", "XFS on image files, of enforced size")
+
+
+def _backups(machine: Machine) -> Finding:
+    try:
+        if machine.backups_mark is not None:
+            machine.backups_mark.check()
+    except Fault as away:
+        return Finding(
+            Verdict.WRONG,
+            "backups",
+            f"none can be made, restored or deleted now: {away.message}",
+            "mount the disk; what waits for it goes on by itself",
+        )
+    return _free("free space for backups", machine.backups)
 
 
 def _free(about: str, place: Path) -> Finding:

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from muniment.cloud.local.backups_mark import BackupsMark
 from muniment.durable_file import write_durably
 from muniment.fault import Fault
 from muniment.secrets.keys import KeyEncryptionKeys
@@ -11,7 +12,6 @@ from muniment_api.auth.users import UsersFile, first_users
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import VERSION, DataDirectory
 from muniment_cli.failure import BadInput
-from muniment_cli.installation import BACKUPS_MARK
 from muniment_cli.settings import Settings, first_settings_text
 
 __all__ = ["api_url", "change_api_address", "check", "check_settings", "finish", "write_settings"]
@@ -117,7 +117,7 @@ def _made_after_key(data: DataDirectory) -> list[Path]:
 
 def _mark_backups(directory: Path, data: DataDirectory) -> None:
     try:
-        write_durably(directory / BACKUPS_MARK, f"Backups of {data.root}; each is a directory.\n".encode())
+        BackupsMark(directory, data.root).write()
     except OSError as error:
         raise BadInput(
             f"{directory}, where backups are to lie, cannot be written: {error.strerror}"

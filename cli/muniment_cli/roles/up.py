@@ -146,13 +146,14 @@ def _run(
 
 
 def _check_belongings(installation: Installation) -> None:
-    """See that key, ledger and servers belong together, and to this place.
+    """See that key, ledger, backups and servers belong together, and to this place.
 
     Raises:
-        BadInput: the databases were made under another path.
+        BadInput: the databases were made under another path, or the backups are not there.
         Fault: the key file is not the one of this ledger.
     """
     installation.check_key()
+    installation.check_backups()
     if (before := installation.cloud.moved_from()) is not None:
         old, new = shlex.quote(str(before.parent)), shlex.quote(str(installation.data.root))
         raise BadInput(

@@ -33,6 +33,8 @@ class StoreRef(msgspec.Struct, frozen=True, kw_only=True):
     """`file`: a directory that agent and control plane see alike. `swift`: a later issue."""
     location: str
     """For `file` the directory of this one backup."""
+    mark: str = ""
+    """For `file` the name of a file that must lie beside that directory, or its disk is not the one that is meant."""
     until_s: float
     """The grant's end, seconds since 1970; no object is written after it."""
 

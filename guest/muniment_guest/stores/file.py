@@ -23,13 +23,14 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class FileStore:
     """See `muniment_guest.stores.store.ObjectStore`.
 
-    The directory above the backup's must be there: a disk for backups that is not mounted must not become a directory on
-    another one.
+    The directory above the backup's must be there, with its mark if it has one: a disk for backups that is not mounted,
+    or was taken away meanwhile, must not become a directory on another one.
     """
 
     def __init__(self, ref: StoreRef, clock: Clock) -> None:
         """Use the directory `ref.location`; write there until the grant ends."""
         self._home = Path(ref.location)
+        self._mark = self._home.parent / ref.mark if ref.mark else None
         self._until_s = ref.until_s
         self._clock = clock
         if not self._home.is_absolute() or ".." in self._home.parts:
@@ -42,6 +43,7 @@ class FileStore:
         draft = path.with_name(name + _DRAFT)
         self._check_grant()
         with self._faults(f"writing {name}"):
+            self._check_mark()
             self._make_home()
             try:
                 with open(draft, "xb", opener=_private) as file:
@@ -51,6 +53,7 @@ class FileStore:
                     # What is read later to prove the backup is to come from the disk, not from memory.
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 self._check_grant()
+                self._check_mark()
                 draft.rename(path)
                 sync_folder(self._home)
             finally:
@@ -59,17 +62,21 @@ class FileStore:
     @contextmanager
     def read(self, name: str) -> Iterator[IO[bytes]]:
         """See `ObjectStore`."""
-        with self._faults(f"reading {name}"), open(self._path(name), "rb") as file:
-            yield file
+        with self._faults(f"reading {name}"):
+            self._check_mark()
+            with open(self._path(name), "rb") as file:
+                yield file
 
     def names(self) -> Iterator[str]:
         """See `ObjectStore`."""
         with self._faults("listing"):
+            self._check_mark()
             yield from sorted(os.listdir(self._home)) if self._home.is_dir() else ()
 
     def delete(self, name: str) -> None:
         """See `ObjectStore`; drafts, which a write leaves that was killed, can be deleted too."""
         with self._faults(f"deleting {name}"):
+            self._check_mark()
             self._path(name.removesuffix(_DRAFT)).with_name(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
@@ -83,6 +90,7 @@ class FileStore:
     def free_bytes(self) -> int | None:
         """See `ObjectStore`."""
         with self._faults("looking"):
+            self._check_mark()
             stat = os.statvfs(self._home if self._home.is_dir() else self._home.parent)
             return stat.f_bavail * stat.f_frsize
 
@@ -90,6 +98,11 @@ class FileStore:
         with suppress(FileExistsError):
             self._home.mkdir(mode=0o700)
             sync_folder(self._home.parent)
+
+    def _check_mark(self) -> None:
+        if self._mark is not None and not self._mark.is_file():
+            message = f"{self._home.parent} is not the one of before, it has no {self._mark.name}; is its disk mounted?"
+            raise OpFailed(Code.STORAGE_UNAVAILABLE, message, retryable=True)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

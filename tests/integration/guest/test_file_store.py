@@ -104,3 +104,43 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / "b" / name).touch()
     store.clear()
     assert list(store.names()) == foreign
+
+
+def test_a_store_without_its_mark_is_away(tmp_path: Path) -> None:
+    """On a bare mount point nothing is written, listed, read, counted or taken for deleted; all is back with the disk."""
+    mark = tmp_path / "mark"
+    mark.touch()
+    ref = StoreRef(kind="file", location=str(tmp_path / "b"), mark=mark.name, until_s=4e9)
+    store = FileStore(ref, ManualClock())
+    put(store, "first")
+    mark.unlink()
+    (tmp_path / "b").rename(tmp_path / "hidden")
+
+    for use in (
+        lambda: put(store, "second"),
+        lambda: list(store.names()),
+        lambda: store.read("first").__enter__(),
+        lambda: store.delete("first"),
+        store.clear,
+        store.free_bytes,
+    ):
+        with pytest.raises(OpFailed, match="is its disk mounted") as failed:
+            use()
+        assert (code_of(failed), failed.value.error.retryable) == (Code.STORAGE_UNAVAILABLE, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["hidden"]
+
+    mark.touch()
+    (tmp_path / "hidden").rename(tmp_path / "b")
+    put(store, "second")
+    assert list(store.names()) == ["first", "second"]
+
+
+def test_a_disk_that_goes_during_a_write(tmp_path: Path) -> None:
+    """What was written on it does not count."""
+    (tmp_path / "mark").touch()
+    ref = StoreRef(kind="file", location=str(tmp_path / "b"), mark="mark", until_s=4e9)
+    store = FileStore(ref, ManualClock())
+    with pytest.raises(OpFailed, match="is its disk mounted"), store.write("first"):
+        (tmp_path / "mark").unlink()
+    (tmp_path / "mark").touch()
+    assert list(store.names()) == []

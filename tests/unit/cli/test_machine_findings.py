@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment.cloud.local.backups_mark import BackupsMark
 from muniment.contract.registry import Registry
 from muniment.fault import Fault
 from muniment_cli.commands.finding import Finding, Verdict
@@ -19,13 +20,18 @@ def _passing() -> str:
 
 
 def _found(
-    tmp_path: Path, *, why: Callable[[], str] = lambda: "", python: str = "/bin/sh"
+    tmp_path: Path,
+    *,
+    why: Callable[[], str] = lambda: "",
+    python: str = "/bin/sh",
+    mark: BackupsMark | None = None,
 ) -> dict[str, Finding]:
     machine = Machine(
         settings=Settings(agent=AgentSettings(python=python)),
         drivers=Registry.load(),
         volumes=tmp_path / "not" / "yet",
         backups=tmp_path,
+        backups_mark=mark,
         why_no_images=why,
     )
     return {finding.about: finding for finding in machine_findings(machine)}
@@ -49,6 +55,18 @@ def test_what_becomes_of_volumes(tmp_path: Path, why: Callable[[], str], verdict
 def test_space_is_looked_at_where_there_will_be_a_directory(tmp_path: Path) -> None:
     """Before the first start the disk is that of the nearest directory above."""
     assert f"on the disk of {tmp_path / 'not' / 'yet'}" in _found(tmp_path)["free space for volumes"].finding
+
+
+def test_a_disk_of_backups_that_is_away_is_one_finding_of_many(tmp_path: Path) -> None:
+    """It is wrong while its mark is missing, in place of its free space, and good again with it."""
+    mark = BackupsMark(tmp_path, tmp_path / "data")
+    away = _found(tmp_path, mark=mark)
+    mark.write()
+    back = _found(tmp_path, mark=mark)
+    assert away["backups"].verdict is Verdict.WRONG
+    assert "is its disk mounted?" in away["backups"].finding
+    assert away.keys() - back.keys() == {"backups"}
+    assert back.keys() - away.keys() == {"free space for backups"}
 
 
 def test_a_missing_environment_is_wrong(tmp_path: Path) -> None:
