@@ -5,7 +5,8 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -64,6 +65,7 @@ class DataDirectory:
         self.gateway_file = root / "gateway"
         self.run_file = root / "run"
         self.lock_file = root / "lock"
+        self.rebuild_lock_file = root / "rebuild.lock"
         self.cloud = root / "cloud"
         self.own_backups = root / "backups"
         self._made: list[Path] = []
@@ -181,6 +183,22 @@ class DataDirectory:
         file.write(f"{os.getpid()}\n")
         file.flush()
         return file
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[None]:
+        """Be the one who rebuilds the read models here, beside the control plane or without it.
+
+        Raises:
+            BadInput: somebody else does.
+        """
+        with self.rebuild_lock_file.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BadInput(
+                    f"another `muniment rebuild` is at work on {self.root}; nothing was changed"
+                ) from None
+            yield
 
     def _is_lock(self, file: IO[str]) -> bool:
         """Whether others who come will lock the same file: a first start that is refused takes its own away."""
