@@ -139,6 +139,13 @@ def _agents(installation: Installation) -> Iterator[Finding]:
                 f"it does not run: {servers.last_words(record) or 'it left no word'}",
                 f"look at {servers.shelf.path(record.id) / 'log'}; muniment up starts it",
             )
+        elif (lacking := servers.lacks_run_directory(record)) is not None:
+            yield Finding(
+                Verdict.WRONG,
+                about,
+                f"the directory of its database's sockets, {lacking}, was taken away: backups and changes fail",
+                f"muniment instance restart {record.tag.instance_id}",
+            )
         elif (at_s := heard.get(record.id)) is not None and now_s - at_s > SILENT_S:
             yield Finding(
                 Verdict.WRONG,
