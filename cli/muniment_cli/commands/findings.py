@@ -177,7 +177,11 @@ def volume_finding(instance_id: UUID, facts: VolumeFacts) -> Finding:
         return Finding(Verdict.GOOD, about, text)
     verdict = Verdict.WARN if percent < _FULL else Verdict.WRONG
     return Finding(
-        verdict, about, text, "delete data, or restore a backup into an instance with a larger volume"
+        verdict,
+        about,
+        text,
+        "delete data, or restore a backup into an instance with a larger volume; where even that finds no space, stop what "
+        f"writes and run: muniment instance restart {instance_id}, which gives room from a reserve",
     )
 
 
