@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from muniment.durable_file import sync_folder
 from muniment.secrets.keys import KeyEncryptionKeys
@@ -17,8 +18,12 @@ app = App(name="keys", help="Copy the key without which no backup opens.")
 
 
 @app.command
-def export(file: Path, *, data: Data = None) -> None:
-    """Copy the key file to a new file of mode 0600, and check the copy.
+def export(
+    file: Annotated[Path, Parameter(help="The new file; best on another machine or disk.")],
+    *,
+    data: Data = None,
+) -> None:
+    """Copy the key file to a new file that only you can read, and check the copy.
 
     To use it again, put it in the place of `key` in the data directory.
 

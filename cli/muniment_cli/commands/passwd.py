@@ -20,16 +20,16 @@ _BYTES_MAX = 1024
 
 
 def passwd(
-    account: str,
+    account: Annotated[str, Parameter(help="Name of the account, such as `demo` or `admin`.")],
     *,
     generate: Annotated[
         bool, Parameter(help="Draw a password instead of asking for one.", negative="")
     ] = False,
     data: Data = None,
 ) -> None:
-    """Set the password of an account; its tokens end, and `clouds.yaml` gets the new one.
+    """Set the password with which an account logs in to the API; its tokens end, and `clouds.yaml` gets the new one.
 
-    A drawn one is printed when there is no `clouds.yaml` to write it to.
+    A drawn password is printed when there is no `clouds.yaml` to write it to.
 
     Asks twice on a terminal, else reads one line from standard input. Works whether `muniment up` runs or not.
 

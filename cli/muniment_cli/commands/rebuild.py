@@ -25,11 +25,11 @@ def rebuild(
     data: Data = None,
     output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
 ) -> int:
-    """Fold the whole log into new read models beside the live ones, compare both row by row, and switch.
+    """Make what the API shows anew from the log of events, compare it with what was shown, and use the new.
 
-    Runs beside `muniment up`, which goes on answering. Exit code 1 when the old ones were not what the log says; they
-    are replaced in any case. Where there were none that this release can read, there is nothing to compare, and `equal`
-    is empty.
+    Runs beside `muniment up`, which goes on answering. Exit code 1 when the API showed something else than the log says;
+    it is replaced in any case. Where there was nothing that this release can read, there is nothing to compare, and
+    `equal` is empty.
 
     Example: `muniment rebuild`
     """

@@ -36,6 +36,16 @@ def test_help_teaches_with_an_example(command: tuple[str, ...], capsys: pytest.C
 
 
 @pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_every_argument_is_explained(command: tuple[str, ...]) -> None:
+    """No argument or option stands in a help with its name alone."""
+    app = main.menu()
+    for name in command:
+        app = app[name]
+    unexplained = [one.name for one in app.assemble_argument_collection() if not one.parameter.help]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
 def test_help_says_which_data_directory(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
