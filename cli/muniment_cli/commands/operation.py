@@ -1,5 +1,6 @@
 """`muniment operation`: what is being done and was done, over the REST API, for tenants."""
 
+import sys
 from itertools import islice
 from typing import Annotated
 from urllib.parse import quote
@@ -82,6 +83,9 @@ def cancel(operation: Id, *, wait: Wait = False, cloud: Cloud = None, output: Ou
         if wait:
             found = watch_operation(rest, operation, limit_s=_LIMIT_S, look=_look(operation))
     _print(found, output)
+    if not wait:
+        # The operation hears of it at its next turn: until then it shows as running.
+        print(f"note: it is asked to stop; see it end with {_look(operation)}", file=sys.stderr)
     if wait and found["status"] == _SUCCEEDED:
         raise Failure("it was too late: the operation succeeded")
 

@@ -109,10 +109,12 @@ def test_a_watched_operation_that_fails_is_a_failure(
 
 
 def test_a_cancel_returns_at_once(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `--wait` it prints the operation as it still is."""
+    """Without `--wait` it prints the operation as it still is, and beside it that it will be stopped and how to watch."""
     operation.cancel("o-1", output="json")
     assert service.asked == ["POST /operations/o-1/cancel"]
-    assert json.loads(capsys.readouterr().out) == _RUNNING
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == _RUNNING
+    assert printed.err == "note: it is asked to stop; see it end with muniment operation show o-1 --wait\n"
 
 
 def test_a_cancel_that_is_waited_for_succeeds_when_the_operation_fails(
