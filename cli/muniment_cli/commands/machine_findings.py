@@ -22,6 +22,8 @@ __all__ = ["Machine", "machine_findings", "port_finding"]
 
 _GIB = 1024**3
 _FREE_GIB_MIN = 2
+_FREE_FOR_VOLUMES = f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
+_FREE_FOR_BACKUPS = f"delete backups or free some, below {_FREE_GIB_MIN} GiB new backups soon fail"
 _DOCKER_SOCKET = "/var/run/docker.sock"
 
 
@@ -70,7 +72,7 @@ def machine_findings(machine: Machine) -> Iterator[Finding]:
             Verdict.NOTE, "user", "not root: all databases run as this user, tenants are not isolated"
         )
     yield _volumes(machine.why_no_images)
-    yield _free("free space for volumes", machine.volumes)
+    yield _free("free space for volumes", machine.volumes, _FREE_FOR_VOLUMES)
     yield _backups(machine)
     python = agent_python(machine.settings)
     if os.access(python, os.X_OK):
@@ -113,16 +115,14 @@ def _backups(machine: Machine) -> Finding:
             f"none can be made, restored or deleted now: {away.message}",
             "mount the disk; what waits for it goes on by itself",
         )
-    return _free("free space for backups", machine.backups)
+    return _free("free space for backups", machine.backups, _FREE_FOR_BACKUPS)
 
 
-def _free(about: str, place: Path) -> Finding:
+def _free(about: str, place: Path, next_step: str) -> Finding:
     free_gib = shutil.disk_usage(_nearest(place)).free / _GIB
     text = f"{free_gib:.1f} GiB on the disk of {place}"
     if free_gib < _FREE_GIB_MIN:
-        return Finding(
-            Verdict.WRONG, about, text, f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
-        )
+        return Finding(Verdict.WRONG, about, text, next_step)
     return Finding(Verdict.GOOD, about, text)
 
 

@@ -1,8 +1,10 @@
 """What `muniment doctor` makes of a machine."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +57,17 @@ def test_what_becomes_of_volumes(tmp_path: Path, why: Callable[[], str], verdict
 def test_space_is_looked_at_where_there_will_be_a_directory(tmp_path: Path) -> None:
     """Before the first start the disk is that of the nearest directory above."""
     assert f"on the disk of {tmp_path / 'not' / 'yet'}" in _found(tmp_path)["free space for volumes"].finding
+
+
+def test_each_full_disk_has_a_next_step_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases stop writing on the disk of volumes, not on that of backups."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1))
+    found = _found(tmp_path)
+    volumes, backups = found["free space for volumes"], found["free space for backups"]
+    assert volumes.verdict is backups.verdict is Verdict.WRONG
+    assert "databases soon stop writing" in volumes.next_step
+    assert "databases" not in backups.next_step
+    assert "delete backups" in backups.next_step
 
 
 def test_a_disk_of_backups_that_is_away_is_one_finding_of_many(tmp_path: Path) -> None:
