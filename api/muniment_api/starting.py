@@ -10,7 +10,9 @@ from muniment.domain.arguments import Arguments, NoArguments
 from muniment.domain.backup import Backup, BackupRequested
 from muniment.domain.event import About
 from muniment.domain.instance import INSTANCE, Instance, InstanceRequested, check_databases_reachable
+from muniment.domain.offer import Offer
 from muniment.domain.quota import PROJECT_QUOTA, limits_of, quota_id
+from muniment.domain.volume_growth import check_growth
 from muniment.operations.start import Beginning
 from muniment.operations.steps import Definition
 from muniment.secret import Secret
@@ -19,7 +21,10 @@ from muniment_api.call import Call
 from muniment_api.commands import Decided
 from muniment_api.subjects import find_instance
 
-__all__ = ["Order", "about_owner", "backup_begins", "backup_deletion_begins", "creation_begins", "start_on"]
+__all__ = [
+    "Order", "about_owner", "backup_begins", "backup_deletion_begins", "creation_begins",
+    "growth_begins", "start_on",
+]  # fmt: skip
 
 
 def about_owner(call: Call, project_id: str) -> About:
@@ -103,6 +108,21 @@ def creation_begins(
         secrets=passwords,
         backup=backup,
         data_key=data_key,
+    )
+    return beginning.events, beginning.writes
+
+
+def growth_begins(
+    call: Call, reader: Reader, instance: Instance, volume_size_gib: int, offer: Offer
+) -> Decided:
+    """What is saved for a larger volume, the difference counted against the limits of the instance's project."""
+    check_growth(instance, volume_size_gib, offer)
+    beginning = call.services.starter.resize_volume(
+        instance,
+        volume_size_gib,
+        request_id=call.request_id,
+        now_s=_now_s(call),
+        limits=_limits(call, reader, instance.project_id),
     )
     return beginning.events, beginning.writes
 

@@ -12,6 +12,7 @@ from muniment.operations.guest_steps import Act, AwaitGuest, Job
 from muniment.operations.object_steps import RemoveObjects
 from muniment.operations.steps import NONE, Definition, Each, Step, Undo, always
 from muniment.operations.timing import ONE_MACHINE, Timing
+from muniment.operations.volume_steps import Extend
 
 __all__ = ["operations_page"]
 
@@ -78,6 +79,8 @@ def _does(step: Step) -> str:
             return f"removes the {role} until the cloud confirms that it is gone"
         case Act(op=op) | Job(op=op):
             return f"{op.kind} {code(op.name)} on the guest"
+        case Extend():
+            return "extends the volume in the cloud, and waits until its size is known"
         case AwaitGuest():
             return "waits until the agent has enrolled"
         case RemoveObjects():
@@ -86,7 +89,7 @@ def _does(step: Step) -> str:
 
 
 def _deadline(step: Step) -> str:
-    if isinstance(step.kind, Remove | RemoveObjects):
+    if isinstance(step.kind, Remove | RemoveObjects | Extend):
         return "no limit"
     limit_s = step.kind.op.deadline_s if isinstance(step.kind, Act | Job) else None
     return f"{step.deadline_s or limit_s or 0:,g} s"

@@ -76,6 +76,8 @@ class Server:
         """See `Duties`."""
         if op == ops.VOLUME_PREPARE.name:
             return self._prepare_volume(decode_args(args, ops.PrepareVolume))
+        if op == ops.VOLUME_GROW.name:
+            return self._volume.grow(decode_args(args, ops.GrowVolume))
         if op == ops.AGENT_SHUTDOWN.name:
             self.power_off()
             write_prepared(self._layout.prepared, None)

@@ -15,7 +15,7 @@ import msgspec
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.messages import VolumeFacts
-from muniment.contract.ops import PrepareVolume
+from muniment.contract.ops import GrowVolume, PrepareVolume
 from muniment_guest.files import ensure_directory, write_durably
 
 __all__ = [
@@ -75,6 +75,15 @@ class Volume(Protocol):
     def room(self) -> tuple[int, int] | None:
         """What its filesystem holds and what may still be written, in bytes, at no cost; None where nothing limits it, or
         while it is not prepared."""
+        ...
+
+    def grow(self, wanted: GrowVolume) -> VolumeFacts:
+        """Have the filesystem offer all that the volume has by now, while it is in use; no-op when it does.
+
+        Raises:
+            OpFailed: `precondition_failed` while it is not prepared; `storage_unavailable` while the volume is smaller
+                than wanted, or where the filesystem does not grow.
+        """
         ...
 
     def detach(self) -> None:
@@ -137,6 +146,10 @@ class DirectoryVolume:
     def room(self) -> tuple[int, int] | None:
         """See `Volume`: the file system is shared, and nothing limits what is written to this part of it."""
         return None
+
+    def grow(self, wanted: GrowVolume) -> VolumeFacts:
+        """See `Volume`: there is nothing that would keep it small."""
+        return self.facts()
 
     def detach(self) -> None:
         """See `Volume`: there is nothing to let go of."""

@@ -14,7 +14,7 @@ import structlog
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.messages import VolumeFacts
-from muniment.contract.ops import PrepareVolume
+from muniment.contract.ops import GrowVolume, PrepareVolume
 from muniment.durable_file import sync_folder
 from muniment_guest.files import write_durably
 from muniment_guest.processes import wait_until
@@ -28,9 +28,14 @@ _BYTES_MIN: Final = 300 * 1024 * 1024
 """mkfs.xfs refuses less."""
 _BLANK_BYTES: Final = 1024 * 1024
 _GIB: Final = 1024**3
+_REMAINDER_BYTES: Final = 64 * 64 * 1024
+"""XFS leaves out a last allocation group of fewer than 64 blocks; a block has at most 64 KiB."""
 _COMMAND_S: Final = 45.0
 _UNMOUNT_S: Final = 5.0
 _XFS_MAGIC: Final = b"XFSB"
+_BLOCK_SIZE_AT: Final = 4
+_LOG_START_AT: Final = 48
+_LOG_BLOCKS_AT: Final = 96
 _UUID_AT: Final = 32
 _IN_PROGRESS_AT: Final = 126
 _RO_COMPAT_AT: Final = 212
@@ -99,6 +104,24 @@ class XfsVolume:
             return None
         size, _, available = statvfs_bytes(self.root)
         return size, available
+
+    def grow(self, wanted: GrowVolume) -> VolumeFacts:
+        """See `Volume`. The kernel is asked for the size of the mounted device, and the filesystem for its own: neither the
+        program's exit nor what was asked of the cloud says what the database has."""
+        if not self._is_mounted():
+            raise OpFailed(Code.PRECONDITION_FAILED, "the volume is not prepared")
+        block, wanted_bytes = self._mounted_device(), wanted.size_gib * _GIB
+        if (size := _size_bytes(block)) < wanted_bytes:
+            message = f"{self._device} has {size} bytes here still; {wanted.size_gib} GiB were asked for"
+            raise OpFailed(Code.STORAGE_UNAVAILABLE, message, retryable=True)
+        _command("xfs_growfs", "-d", str(self.root), failure="the filesystem does not grow", retryable=True)
+        facts = self.facts()
+        if facts.size_bytes + _log_bytes(block) + _REMAINDER_BYTES < wanted_bytes:
+            message = (
+                f"the filesystem offers {facts.size_bytes} bytes after its growth to {wanted.size_gib} GiB"
+            )
+            raise OpFailed(Code.STORAGE_UNAVAILABLE, message, retryable=True)
+        return facts
 
     def detach(self) -> None:
         """See `Volume`; the loop device goes with the mount."""
@@ -255,6 +278,16 @@ def _read_head(block: Path) -> _Head:
         is_complete=head[_IN_PROGRESS_AT] == 0,
         reflink=bool(features & _RO_COMPAT_REFLINK),
     )
+
+
+def _log_bytes(block: Path) -> int:
+    """What an XFS keeps of its device for its log, which a growth leaves as it is; nothing where the log is elsewhere."""
+    with open(block, "rb") as file:
+        head = file.read(_LOG_BLOCKS_AT + 4)
+    if not int.from_bytes(head[_LOG_START_AT : _LOG_START_AT + 8]):
+        return 0
+    block_size = int.from_bytes(head[_BLOCK_SIZE_AT : _BLOCK_SIZE_AT + 4])
+    return int.from_bytes(head[_LOG_BLOCKS_AT : _LOG_BLOCKS_AT + 4]) * block_size
 
 
 def _size_bytes(device: Path) -> int:

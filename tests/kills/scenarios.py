@@ -187,6 +187,25 @@ def _backup_gone(stage: Stage, backup_id: str) -> Facts:
     }
 
 
+def _ask_resize(stage: Stage, instance_id: str) -> object:
+    return stage.ask("POST", f"/instances/{instance_id}/action", {"resize": {"volume": {"size": 3}}})
+
+
+def _resized(stage: Stage, instance_id: str) -> Facts:
+    topics = stage.watch.topics(instance_id)
+    return {
+        **_there(stage, instance_id),
+        "size": stage.ask("GET", f"/instances/{instance_id}").json()["instance"]["volume"]["size"],
+        "extended": topics["instance.volume_extended.1"],
+        "grown": topics["instance.volume_grown.1"],
+        "databases": stage.databases(instance_id),
+    }
+
+
+def _delete_instance(stage: Stage, instance_id: str) -> None:
+    stage.do("DELETE", f"/instances/{instance_id}")
+
+
 # -- databases, accounts, the superuser --------------------------------------------------------------------------------
 
 
@@ -246,6 +265,7 @@ SCENARIOS = (
     ),
     Scenario("delete an instance", "delete_instance.1", _extra_instance, _ask_deletion, _gone, _no_work),
     Scenario("restart", "restart_instance.1", _engine_start, _ask_restart, _restarted, _no_work),
+    Scenario("resize the volume", "resize_volume.1", _extra_instance, _ask_resize, _resized, _delete_instance),
     Scenario(
         "create a backup", "create_backup.1", _new_name, _ask_backup, _backed_up, _restore_and_delete
     ),

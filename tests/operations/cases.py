@@ -76,6 +76,15 @@ def restart_instance(world: World) -> UUID:
     return requests.restart(world.instance(running_instance(world))).operation_id
 
 
+def resize_volume(world: World) -> UUID:
+    """Of a running one, whose engine has stopped."""
+    instance_id = running_instance(world)
+    server = world.server_of(instance_id)
+    assert server is not None
+    server.data.is_started = False
+    return Requests(world).resize(world.instance(instance_id), 4).operation_id
+
+
 def create_backup(world: World) -> UUID:
     """Of a running instance."""
     requests = Requests(world)
@@ -108,6 +117,7 @@ CASES: Final[Mapping[str, Case]] = {
     "create_instance.1": create_instance,
     "delete_instance.1": delete_instance,
     "restart_instance.1": restart_instance,
+    "resize_volume.1": resize_volume,
     "create_backup.1": create_backup,
     "delete_backup.1": delete_backup,
     "create_databases.1": _on_databases(

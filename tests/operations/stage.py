@@ -23,6 +23,7 @@ from muniment.operations.object_steps import RemoveObjects
 from muniment.operations.scene import Scene
 from muniment.operations.steps import NONE, Definition, Step, Undo
 from muniment.operations.view import load_view
+from muniment.operations.volume_steps import Extend
 
 __all__ = [
     "Final",
@@ -187,6 +188,8 @@ def break_for_good(world: World, step: Step) -> None:
         world.cloud.refuses_always.add(kind)
     elif (op := commands(step)) is not None:
         world.refusals.always.add(op.name)
+    elif isinstance(step.kind, Extend):
+        world.cloud.extends_never = True
     elif isinstance(step.kind, AwaitGuest):
         world.agents_are_mute = True
     else:
@@ -208,6 +211,8 @@ def break_once(world: World, step: Step) -> bool:
         world.cloud.refuses_once.add(kind)
     elif (op := commands(step)) is not None:
         world.refusals.once.add(op.name)
+    elif isinstance(step.kind, Extend):
+        world.cloud.extends_not_once = True
     elif is_removal(step):
         break_removal_once(world, step.kind)
     else:

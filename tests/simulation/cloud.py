@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
 from tests.simulation.chance import Chance
 from tests.simulation.engine import EngineData
 
@@ -85,6 +86,10 @@ class SimulatedCloud:
         self._new_id = new_id
         self._pass_time = pass_time
         self._later: list[tuple[float, Recipe]] = []
+        self._grow_later: list[tuple[float, str, int]] = []
+        self.extends_never = False
+        """Whether every extension is refused for good."""
+        self.extends_not_once = False
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -144,6 +149,28 @@ class SimulatedCloud:
             return  # it says yes and does nothing
         thing.going_until_s = self._now_s() + self._chance.random.uniform(0, 4)
 
+    def extend(self, volume_id: str, size_gib: int) -> CloudResource:
+        """See `Cloud`."""
+        self._living()
+        if volume_id not in self.things:
+            raise CloudRefused("it is gone", retryable=False)
+        if self.extends_never:
+            raise CloudRefused("it is not allowed", retryable=False)
+        if self.extends_not_once or self._chance.happens("cloud_refuses"):
+            self.extends_not_once = False
+            raise CloudRefused("not now")
+        if self._chance.happens("cloud_silent_never"):
+            raise Fault("cloud", "no answer")
+        if self._chance.happens("cloud_silent_later"):
+            due_s = self._now_s() + self._chance.random.uniform(0, _LATER_S)
+            self._grow_later.append((due_s, volume_id, size_gib))
+            raise Fault("cloud", "no answer")
+        self._grow(volume_id, size_gib)
+        self._slow()
+        if self._chance.happens("cloud_silent_done"):
+            raise Fault("cloud", "no answer")
+        return self._seen(self.things[volume_id])
+
     def tagged(self) -> Iterable[CloudResource]:
         """See `Cloud`."""
         return [self._seen(thing) for thing in self._living()]
@@ -170,7 +197,7 @@ class SimulatedCloud:
 
     def next_due_s(self) -> float | None:
         """When a late creation happens."""
-        return min((due_s for due_s, _ in self._later), default=None)
+        return min((due_s for due_s, *_ in (*self._later, *self._grow_later)), default=None)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -197,12 +224,21 @@ class SimulatedCloud:
             self.on_server(thing)
         return thing
 
+    def _grow(self, volume_id: str, size_gib: int) -> None:
+        thing = self.things.get(volume_id)
+        if thing is not None and isinstance(thing.recipe, VolumeRecipe) and thing.recipe.size_gib < size_gib:
+            thing.recipe = msgspec.structs.replace(thing.recipe, size_gib=size_gib)
+
     def _living(self) -> list[Thing]:
         now_s = self._now_s()
         due = [recipe for due_s, recipe in self._later if due_s <= now_s]
         self._later = [entry for entry in self._later if entry[0] > now_s]
         for recipe in due:
             self._make(recipe)
+        grows = [entry for entry in self._grow_later if entry[0] <= now_s]
+        self._grow_later = [entry for entry in self._grow_later if entry[0] > now_s]
+        for _, volume_id, size_gib in grows:
+            self._grow(volume_id, size_gib)
         for thing in list(self.things.values()):
             if thing.going_until_s is not None and thing.going_until_s <= now_s:
                 del self.things[thing.id]
@@ -226,6 +262,7 @@ class SimulatedCloud:
             created_at_s=thing.created_at_s,
             reason="it broke" if thing.is_errored else "",
             endpoint=_endpoint(thing),
+            size_gib=getattr(thing.recipe, "size_gib", None),
         )
 
     def _condition(self, thing: Thing) -> Condition:

@@ -207,6 +207,18 @@ class SimulatedDuties:
                     reflink=True,
                     enforced=True,
                 )
+            case ops.GrowVolume():
+                assert data.is_prepared, "nothing to grow"
+                size_bytes = args.size_gib * 2**30
+                return VolumeFacts(
+                    filesystem="xfs",
+                    uuid=None,
+                    size_bytes=size_bytes,
+                    used_bytes=0,
+                    available_bytes=size_bytes,
+                    reflink=True,
+                    enforced=True,
+                )
             case ops.StopServer():
                 assert data.is_started, "nothing to restart"
                 return self.health()
@@ -228,6 +240,9 @@ class SimulatedDuties:
         if op in (ops.SUPERUSER_ENABLE.name, ops.SUPERUSER_DISABLE.name):
             data.has_superuser = op == ops.SUPERUSER_ENABLE.name
             return ops.SuperuserState(enabled=data.has_superuser)
+        if op == ops.SERVER_START.name:
+            data.is_started = True
+            return self.health()
         return _NOTHING
 
 

@@ -18,7 +18,16 @@ from muniment.dispatch.relay import Relay
 from muniment.domain.event import About, Event
 from muniment.domain.operation import StepEvent, UndoIntended, Undone
 from muniment.fault import Fault
-from muniment.operations.calls import Call, Enrolment, FindOrCreate, Look, Observation, Purge
+from muniment.operations.calls import (
+    Call,
+    Enrolment,
+    ExtendVolume,
+    FindOrCreate,
+    Look,
+    LookAtSize,
+    Observation,
+    Purge,
+)
 from muniment.operations.performing import Performer
 from muniment.operations.taskmanager import TaskManager
 from muniment.operations.worker import Worker
@@ -100,6 +109,8 @@ def step_of(call: Call) -> str:
     """Which step makes such a call. An undo is named like the step of a deletion that does the same."""
     if isinstance(call, Purge):
         return "remove_objects"
+    if isinstance(call, ExtendVolume | LookAtSize):
+        return "extend_volume"
     verb = "ensure" if isinstance(call, FindOrCreate | Look) else "remove"
     return f"{verb}_{call.tag.role}"
 

@@ -18,6 +18,7 @@ from muniment.domain.instance import FlavorFacts, Instance, check_actionable, ch
 from muniment.domain.instance_request import CreateInstance, create_instance
 from muniment.domain.offer import Offer
 from muniment.domain.operation import OPERATION
+from muniment.domain.volume_growth import check_growth
 from muniment.operations.cancel import cancel
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.operations.start import Beginning
@@ -150,6 +151,19 @@ class Requests:
         """Ask for a restart."""
         check_actionable(instance)
         return self.on_instance(RESTART_INSTANCE, instance)
+
+    def resize(self, instance: Instance, volume_size_gib: int) -> Beginning:
+        """Ask for a larger volume."""
+        check_growth(instance, volume_size_gib, OFFER)
+        about = self.about()
+        beginning = self._world.starter.resize_volume(
+            instance,
+            volume_size_gib,
+            request_id=about.request_id,
+            now_s=self._world.now_s(),
+            limits=LIMITS,
+        )
+        return self._save(beginning, about)
 
     def on_databases(
         self,

@@ -17,6 +17,7 @@ from muniment.operations.create_backup import CREATE_BACKUP
 from muniment.operations.create_instance import CREATE_INSTANCE
 from muniment.operations.delete_backup import DELETE_BACKUP
 from muniment.operations.delete_instance import DELETE_INSTANCE
+from muniment.operations.resize_volume import RESIZE_VOLUME
 from muniment.operations.restart_instance import RESTART_INSTANCE
 
 __all__ = ["CRASH_POINTS", "Report", "Summary", "repeat_command", "run_seed", "run_seeds"]
@@ -31,6 +32,7 @@ _CALM_S: Final = 40_000.0
 _CALLING: Final = frozenset(
     {
         "ensure_volume",
+        "extend_volume",
         "ensure_port",
         "ensure_server",
         "remove_server",
@@ -44,7 +46,14 @@ _CALLING: Final = frozenset(
 def _points() -> tuple[tuple[str, str], ...]:
     """Every step with each of its crash points: around the effect, in the cloud's caller or the guest, and around the
     save of its events. A step without an effect has only the latter."""
-    definitions = (CREATE_INSTANCE, RESTART_INSTANCE, CREATE_BACKUP, DELETE_BACKUP, DELETE_INSTANCE)
+    definitions = (
+        CREATE_INSTANCE,
+        RESTART_INSTANCE,
+        RESIZE_VOLUME,
+        CREATE_BACKUP,
+        DELETE_BACKUP,
+        DELETE_INSTANCE,
+    )
     names = [step.name for definition in definitions for step in definition.steps]
     points = [(name, point) for name in names for point in ("before_event", "after_event")]
     effects = [(n, p) for n in names if n != "await_guest" for p in ("before_effect", "after_effect")]

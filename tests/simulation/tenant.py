@@ -41,7 +41,7 @@ class Tenant:
         self._next_s = self._world.now_s() + self._world.chance.random.expovariate(1 / 60)
         wishes = [self._create] * 4 + [self._restart] * 3 + [self._back_up] * 4
         wishes += [self._restore] * 2 + [self._delete_backup] * 2 + [self._delete] * 2 + [self._cancel] * 2
-        wishes += [self._reset]
+        wishes += [self._reset, self._resize]
         try:
             self._world.chance.random.choice(wishes)()
         except (Refused, Conflict):
@@ -55,6 +55,10 @@ class Tenant:
 
     def _restart(self) -> None:
         self._requests.restart(self._world.instance(self._any_instance()))
+
+    def _resize(self) -> None:
+        instance = self._world.instance(self._any_instance())
+        self._requests.resize(instance, instance.volume_size_gib + self._world.chance.random.randint(1, 3))
 
     def _back_up(self) -> None:
         self._requests.back_up(self._world.instance(self._any_instance()))
@@ -108,7 +112,7 @@ class Diligent:
         self._operation: UUID | None = None
         self._instance: UUID | None = None
         self._backup: UUID | None = None
-        self._walk = [self._create, self._back_up, self._restore, self._restart]
+        self._walk = [self._create, self._back_up, self._restore, self._restart, self._resize]
         self._walk += [self._delete_backup, self._delete]
 
     def ready_at(self) -> float | None:
@@ -147,6 +151,11 @@ class Diligent:
     def _restart(self) -> UUID:
         assert self._instance is not None
         return self._requests.restart(self._world.instance(self._instance)).operation_id
+
+    def _resize(self) -> UUID:
+        assert self._instance is not None
+        instance = self._world.instance(self._instance)
+        return self._requests.resize(instance, instance.volume_size_gib + 1).operation_id
 
     def _delete_backup(self) -> UUID:
         assert self._backup is not None

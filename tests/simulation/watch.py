@@ -43,7 +43,9 @@ from muniment.domain.operation import (
 from muniment.domain.resources import Role
 from muniment.operations.cloud_steps import Ensure
 from muniment.operations.create_instance import CREATE_INSTANCE
+from muniment.operations.resize_volume import RESIZE_VOLUME
 from muniment.operations.steps import Step
+from muniment.operations.volume_steps import Extend
 from muniment_guest.journal import Entry
 
 if TYPE_CHECKING:
@@ -120,7 +122,8 @@ class Watch:
                     self._commands[command] = (event.originator_id, event.step)
                     self._command_made(event, command)
                 case Intended(call_by_s=float() as call_by_s):
-                    self._call_by_s[self._tag_of(event)] = call_by_s
+                    if (tag := self._tag_of(event)) is not None:
+                        self._call_by_s[tag] = call_by_s
                 case EpochRaised():
                     self._epochs[event.originator_id] = event.epoch
                 case UnwindingStarted() if event.unsure:
@@ -160,11 +163,13 @@ class Watch:
             )
         self._fenced[instance_id] = self._epochs[instance_id]
 
-    def _tag_of(self, event: Intended) -> Tag:
-        """What a step that makes something makes."""
+    def _tag_of(self, event: Intended) -> Tag | None:
+        """What a step that makes something makes; None for one that makes what is there larger."""
         parts = self._world.catalogue[self.operations[event.originator_id]].steps
         step = next(part for part in parts if isinstance(part, Step) and part.name == event.step)
-        assert isinstance(step.kind, Ensure), "only calls that make something have an end"
+        if isinstance(step.kind, Extend):
+            return None
+        assert isinstance(step.kind, Ensure), "only calls that make or extend something have an end"
         return Tag(self._instance_of[event.originator_id], step.kind.role)
 
     def creates(self, recipe: Recipe) -> None:
@@ -336,6 +341,18 @@ class Watch:
                 f"history of {instance_id}: {databases} {users}; engine: {server.data.databases} {server.data.users}"
             )
 
+    def _unsure_gib(self, project: str) -> int:
+        """What reset operations may have added to the volumes that are there, or not."""
+        with self._world.ledger.reading() as reader:
+            kept = [
+                reader.reservation(operation_id).get("volumes", (0, "released"))
+                for operation_id, outcome in self.ended.items()
+                if outcome is End.RESET
+                and self.operations[operation_id] == RESIZE_VOLUME.kind
+                and self.instances[self._instance_of[operation_id]] == project
+            ]
+        return sum(delta for delta, state in kept if state == "reserved")
+
     def _is_reset_for_good(self, instance_id: UUID) -> bool:
         """Whether a reset ended its create, and nobody has deleted it since."""
         if self._world.instance(instance_id).lifecycle is not Lifecycle.FAILED:
@@ -374,7 +391,7 @@ class Watch:
 
     def _check_quota(self, project: str) -> None:
         """What is counted at the end is what is there: no more, no less. Of an instance whose create was reset, all that was
-        asked for is counted, whether it came to be or not."""
+        asked for is counted, whether it came to be or not; of a volume whose growth was reset, perhaps more than it has."""
         things = [
             t
             for t in self._world.cloud.things.values()
@@ -399,5 +416,8 @@ class Watch:
         )
         wanted = {"volumes": volumes, "instances": servers, "ram": servers * 512, "backups": kept}
         counted = dict.fromkeys(wanted, 0) | self.counted(project)
+        unsure = counted["volumes"] - wanted["volumes"]
+        if 0 <= unsure <= self._unsure_gib(project):
+            wanted["volumes"] += unsure
         if counted != wanted:
             raise Violation(f"{project} is counted {counted}, and has {wanted}")

@@ -191,6 +191,10 @@ class _Work:
         match args:
             case ops.PrepareVolume():
                 return _volume(args.size_gib * 2**30, 0)
+            case ops.GrowVolume():
+                return _volume(args.size_gib * 2**30, 0)
+            case ops.Nothing() if op == ops.SERVER_START.name:
+                return Health(state=HealthState.HEALTHY)
             case ops.Install():
                 return ops.Installed(server_version="18.6")
             case ops.Bootstrap():

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from muniment.contract.messages import VolumeFacts
-from muniment.domain.instance import check_actionable, rename
+from muniment.domain.instance import Instance, check_actionable, rename
 from muniment.domain.instance_request import create_instance
 from muniment.domain.refused import NotFound, Refused
 from muniment.operations.restart_instance import RESTART_INSTANCE
@@ -20,7 +20,7 @@ from muniment_api.reads import document_of, recorded_document, view_for
 from muniment_api.resources.instance_create import InstanceCreation, command_of, datastores_of, offer_of
 from muniment_api.responses import JsonResponse, accepted
 from muniment_api.route import Route
-from muniment_api.starting import about_owner, creation_begins, start_on
+from muniment_api.starting import about_owner, creation_begins, growth_begins, start_on
 from muniment_api.subjects import any_backup, find_instance, instance_of
 from muniment_api.wanted import AT_ONCE
 from muniment_projections.documents import VolumeUse
@@ -165,11 +165,11 @@ def delete(call: Call) -> Response:
 
 
 def act(call: Call) -> Response:
-    """The actions: restart, reset_status; others are refused by the name of what is missing."""
+    """The actions: restart, resize (of the volume), reset_status; others are refused by the name of what is missing."""
     action = call.body(Action)
     named = [name for name in Action.__struct_fields__ if getattr(action, name) is not msgspec.UNSET]
     if len(named) != 1:
-        raise Refused("bad-action", "Name one action: restart, reset_status.", status=400)
+        raise Refused("bad-action", "Name one action: restart, resize, reset_status.", status=400)
     call.require(_rule(action, named[0]))
     instance = instance_of(call)
     match named[0]:
@@ -179,8 +179,8 @@ def act(call: Call) -> Response:
             taken_over = call.services.take_over.reset(instance.id, about_owner(call, instance.project_id))
             call.services.commands.told(taken_over.position)
         case "resize":
-            check_actionable(instance)
-            raise Refused("not-available", "resizing is not available in this release", status=422)
+            assert isinstance(action.resize, Resize)
+            _resize(call, instance, action.resize)
         case other:
             raise Refused(
                 "not-capable",
@@ -188,6 +188,19 @@ def act(call: Call) -> Response:
                 status=422,
             )
     return accepted()
+
+
+def _resize(call: Call, instance: Instance, resize: Resize) -> None:
+    """Grow the volume; everything is checked, counted and recorded before the answer, the rest is an operation."""
+    if isinstance(resize.volume, msgspec.UnsetType):
+        check_actionable(instance)
+        raise Refused("not-available", "another flavor is not available in this release", status=422)
+    size_gib = resize.volume.size if isinstance(resize.volume, VolumeSize) else resize.volume
+    offer = offer_of(call)
+    call.services.commands.commit(
+        about_owner(call, instance.project_id),
+        lambda reader: growth_begins(call, reader, find_instance(call, reader, instance.id), size_gib, offer),
+    )
 
 
 def _rule(action: Action, name: str) -> str:

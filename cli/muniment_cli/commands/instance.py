@@ -18,7 +18,7 @@ from muniment_cli.rest import Body, Rest, logged_in
 
 __all__ = ["app"]
 
-app = App(name="instance", help="Create, list, show, connect to, restart and delete databases.")
+app = App(name="instance", help="Create, list, show, connect to, restart, resize and delete databases.")
 
 _COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
 _LIMIT_S = 900.0
@@ -133,6 +133,29 @@ def restart(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> N
             look = f"muniment instance show {found['id']}"
             follow_operation(rest, "restart_instance", limit_s=_LIMIT_S, look=look, instance_id=found["id"])
     print(f"instance {found['name']} ({found['id']}) {'was restarted' if wait else 'is being restarted'}")
+
+
+@app.command
+def resize(
+    instance: NameOrId,
+    *,
+    size: Annotated[int, Parameter(help="New size of the volume in GiB; it can only grow.")],
+    wait: Wait = False,
+    cloud: Cloud = None,
+    output: Output = "table",
+) -> None:
+    """Make the volume of an instance larger while its database goes on; one that stopped for want of space is started.
+
+    Example: `muniment instance resize shop --size 4 --wait`
+    """
+    with logged_in(cloud) as rest:
+        found = rest.find("instances", instance)
+        rest.post(f"/instances/{found['id']}/action", {"resize": {"volume": {"size": size}}})
+        if wait:
+            look = f"muniment instance show {found['id']}"
+            follow_operation(rest, "resize_volume", limit_s=_LIMIT_S, look=look, instance_id=found["id"])
+        shown = rest.get(f"/instances/{found['id']}")["instance"]
+    _print(shown, output)
 
 
 @app.command

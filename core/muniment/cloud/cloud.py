@@ -90,6 +90,17 @@ class Cloud(Protocol):
         """
         ...
 
+    def extend(self, volume_id: str, size_gib: int) -> CloudResource:
+        """Begin to make a volume larger while it is in use; one that has that size or more is a success.
+
+        The server that uses it sees the new size by itself; the filesystem on it is for the guest to grow.
+
+        Raises:
+            CloudRefused: it was not extended and will not be, for instance since it is gone.
+            Fault: no answer; it may grow.
+        """
+        ...
+
     def tagged(self) -> Iterable[CloudResource]:
         """Everything in this cloud that carries a tag of ours, for the reconciler.
 

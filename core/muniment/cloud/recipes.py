@@ -71,6 +71,8 @@ class CloudResource(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is errored, for administrators."""
     endpoint: Endpoint | None = None
     """Of a healthy port."""
+    size_gib: int | None = None
+    """Of a volume, as it is now; one that is being extended is building."""
 
 
 class VolumeRecipe(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from muniment.contract.messages import Health, JobState, Outcome, VolumeFacts
 __all__ = [
     "Account", "AlterUser", "Accounts", "Bootstrap", "BootstrapResult", "CreateBackup", "DatabaseSpec",
     "Databases", "Describe", "DropDatabase", "DropUser", "GetUser", "Grant", "GrantRemove", "Grants",
+    "GrowVolume",
     "Install", "Installed", "JobRef", "JobReport", "Nothing", "OPS", "Op", "OpClass", "Page",
     "PrepareVolume", "RestoreBackup", "Restored", "StopServer", "SuperuserState", "UserSpec", "UserView",
     "op",
@@ -144,6 +145,13 @@ class PrepareVolume(msgspec.Struct, frozen=True, kw_only=True):
 
     volume_id: str
     filesystem_uuid: UUID
+    size_gib: int
+
+
+class GrowVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """Have the filesystem of the prepared volume fill the volume, while it is in use; no-op when it does. A volume that is
+    smaller than `size_gib` is `storage_unavailable`: its growth has not reached this machine yet."""
+
     size_gib: int
 
 
@@ -284,6 +292,7 @@ AGENT_SHUTDOWN = _op("agent.shutdown", _A, "core", Nothing, Nothing, 60)
 JOB_STATUS = _op("job.status", _Q, "core", JobRef, JobReport, 15)
 JOB_CANCEL = _op("job.cancel", _Q, "core", JobRef, JobReport, 15)
 VOLUME_PREPARE = _op("volume.prepare", _A, "volume", PrepareVolume, VolumeFacts, 60)
+VOLUME_GROW = _op("volume.grow", _A, "volume", GrowVolume, VolumeFacts, 60)
 VOLUME_STATS = _op("volume.stats", _Q, "volume", Nothing, VolumeFacts, 15)
 # the driver's
 HEALTH_PROBE = _op("health.probe", _Q, "core", Nothing, Health, 15)

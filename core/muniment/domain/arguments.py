@@ -10,7 +10,8 @@ from muniment.domain.event import Personal
 
 __all__ = [
     "AlterUserArguments", "Arguments", "BackupArguments", "DatabasesArguments", "DropDatabaseArguments",
-    "DropUserArguments", "GrantArguments", "NoArguments", "RestoreArguments", "RevokeArguments",
+    "DropUserArguments", "GrantArguments", "NoArguments", "ResizeVolumeArguments", "RestoreArguments",
+    "RevokeArguments",
     "SuperuserArguments", "UsersArguments",
 ]  # fmt: skip
 
@@ -30,6 +31,12 @@ class BackupArguments(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):
 
     secret_ref: UUID
     key_id: str
+
+
+class ResizeVolumeArguments(msgspec.Struct, frozen=True, kw_only=True, tag="resize_volume"):
+    """How large the data volume is to be."""
+
+    volume_size_gib: int
 
 
 class DatabasesArguments(msgspec.Struct, frozen=True, kw_only=True, tag="databases"):
@@ -93,6 +100,7 @@ Arguments = (
     NoArguments
     | RestoreArguments
     | BackupArguments
+    | ResizeVolumeArguments
     | DatabasesArguments
     | DropDatabaseArguments
     | UsersArguments

@@ -30,7 +30,8 @@ __all__ = [
     "HEALTH_PACE", "HealthChanged", "Instance", "InstanceBecameActive", "InstanceDeleted", "InstanceFailed",
     "InstanceRenamed", "InstanceRequested", "InstanceReset", "Lifecycle", "OperationFaulted",
     "SuperuserDisabled", "SuperuserEnabled", "UserAltered", "UserCreated", "UserDropped", "VersionFacts",
-    "VolumePrepared", "check_actionable", "check_databases_reachable", "check_room_in_line", "next_version",
+    "VolumeExtended", "VolumeGrown", "VolumePrepared",
+    "check_actionable", "check_databases_reachable", "check_growable", "check_room_in_line", "next_version",
     "rename",
 ]  # fmt: skip
 
@@ -114,6 +115,20 @@ class VolumePrepared(Event, frozen=True, kw_only=True):
     filesystem: str
     reflink: bool
     enforced: bool
+    size_bytes: int
+
+
+@topic("instance.volume_extended.1")
+class VolumeExtended(Event, frozen=True, kw_only=True):
+    """The cloud has the data volume in this size now; its filesystem may not fill it yet."""
+
+    volume_size_gib: int
+
+
+@topic("instance.volume_grown.1")
+class VolumeGrown(Event, frozen=True, kw_only=True):
+    """What the filesystem of the data volume offers now."""
+
     size_bytes: int
 
 
@@ -384,6 +399,10 @@ def _changes(s: Instance, e: Event) -> dict[str, object]:  # one case an event i
             return {"enrolled_server_id": e.server_id}
         case VolumePrepared():
             return {"volume": e}
+        case VolumeExtended():
+            return {"volume_size_gib": e.volume_size_gib}
+        case VolumeGrown():
+            return {"volume": s.volume and msgspec.structs.replace(s.volume, size_bytes=e.size_bytes)}
         case EngineInstalled():
             return {"server_version": e.server_version, "image_digest": e.image_digest}
         case HealthChanged():
@@ -466,17 +485,28 @@ def rename(instance: Instance, name: str) -> list[Event]:
 
 
 ACTIONABLE_HEALTH = frozenset({"healthy", "stopped", "crashed", "starting"})
+GROWABLE_HEALTH = ACTIONABLE_HEALTH | {"unknown"}
 REACHABLE_HEALTH = frozenset({"healthy"})
 
 
 def check_actionable(instance: Instance) -> None:
     """Refuse (422) unless an action on the instance as a whole may begin; the first reason is named (`trove-api.md` 4.3)."""
-    _check_free(instance, ACTIONABLE_HEALTH, lambda o: o.hold is Hold.EXCLUSIVE or o.kind == "create_backup")
+    _check_free(instance, ACTIONABLE_HEALTH, _is_in_the_way_of_all)
+
+
+def check_growable(instance: Instance) -> None:
+    """Refuse (422) unless its volume may grow: as for any action, but an engine that gives no answer is no obstacle, since
+    a full volume is a reason for that. One whose agent is lost has nobody to grow its filesystem."""
+    _check_free(instance, GROWABLE_HEALTH, _is_in_the_way_of_all)
 
 
 def check_databases_reachable(instance: Instance) -> None:
     """Refuse (422) unless databases, users and the superuser can be worked on (`trove-api.md` 3.6)."""
     _check_free(instance, REACHABLE_HEALTH, lambda o: o.hold is Hold.EXCLUSIVE)
+
+
+def _is_in_the_way_of_all(occupant: Occupant) -> bool:
+    return occupant.hold is Hold.EXCLUSIVE or occupant.kind == "create_backup"
 
 
 def _check_free(

@@ -8,7 +8,7 @@ from muniment.domain.occupancy import Hold
 
 __all__ = ["operating_status_of", "status_of"]
 
-_TASK_STATUS = {"restart_instance": "REBOOT", "create_instance": "BUILD"}
+_TASK_STATUS = {"restart_instance": "REBOOT", "create_instance": "BUILD", "resize_volume": "RESIZE"}
 _OPERATING = {
     "healthy": "HEALTHY",
     "starting": "ACTIVE",

@@ -9,9 +9,9 @@ from muniment.contract.backup import StoreRef
 from muniment.secret import Secret
 
 __all__ = [
-    "Absent", "Another", "Building", "Call", "Enrolment", "Ensured", "Errored", "FindOrCreate",
-    "Gone", "Look", "NoAnswer", "NotMade", "Observation", "Purge", "Purged", "Refusal", "Remains",
-    "RemoveResource", "Removing", "Sight", "Sighted",
+    "Absent", "Another", "Building", "Call", "Enrolment", "Ensured", "Errored", "ExtendVolume",
+    "FindOrCreate", "Gone", "Look", "LookAtSize", "NoAnswer", "NotMade", "Observation", "Purge", "Purged", "Refusal", "Remains",
+    "RemoveResource", "Removing", "Sight", "Sighted", "Sized",
 ]  # fmt: skip
 
 # -- calls -------------------------------------------------------------------------------------------------------------
@@ -71,7 +71,23 @@ class Purge:
     reference: StoreRef
 
 
-Call = FindOrCreate | Look | Sight | RemoveResource | Purge
+@dataclass(frozen=True)
+class ExtendVolume:
+    """Make a volume larger that is smaller than that. Never begun after `call_by_s`."""
+
+    volume_id: str
+    size_gib: int
+    call_by_s: float
+
+
+@dataclass(frozen=True)
+class LookAtSize:
+    """See how large a volume is, and touch nothing."""
+
+    volume_id: str
+
+
+Call = ExtendVolume | LookAtSize | FindOrCreate | Look | Sight | RemoveResource | Purge
 
 # -- observations ------------------------------------------------------------------------------------------------------
 
@@ -117,6 +133,14 @@ class Sighted:
     """These carry the tag."""
 
     resource_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A look that began at `began_s` found the volume in this size, at rest."""
+
+    size_gib: int
+    began_s: float
 
 
 @dataclass(frozen=True)
@@ -174,6 +198,7 @@ Observation = (
     | Errored
     | Absent
     | Sighted
+    | Sized
     | Gone
     | Another
     | Remains

@@ -9,6 +9,7 @@ from muniment.operations.databases import CREATE_DATABASES, DROP_DATABASE
 from muniment.operations.delete_backup import DELETE_BACKUP
 from muniment.operations.delete_instance import DELETE_INSTANCE
 from muniment.operations.grants import GRANT, REVOKE
+from muniment.operations.resize_volume import RESIZE_VOLUME
 from muniment.operations.restart_instance import RESTART_INSTANCE
 from muniment.operations.steps import Definition
 from muniment.operations.superuser import DISABLE_SUPERUSER, ENABLE_SUPERUSER
@@ -22,6 +23,7 @@ CATALOGUE: Final[Mapping[str, Definition]] = {
         CREATE_INSTANCE,
         DELETE_INSTANCE,
         RESTART_INSTANCE,
+        RESIZE_VOLUME,
         CREATE_BACKUP,
         DELETE_BACKUP,
         CREATE_DATABASES,

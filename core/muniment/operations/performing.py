@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from muniment.cloud.cloud import Cloud, CloudRefused, ObjectStore
-from muniment.cloud.recipes import CloudResource, Condition
+from muniment.cloud.recipes import CloudResource, Condition, Kind
 from muniment.fault import Fault
 from muniment.operations.calls import (
     Absent,
@@ -14,9 +14,11 @@ from muniment.operations.calls import (
     Enrolment,
     Ensured,
     Errored,
+    ExtendVolume,
     FindOrCreate,
     Gone,
     Look,
+    LookAtSize,
     NoAnswer,
     NotMade,
     Observation,
@@ -28,6 +30,7 @@ from muniment.operations.calls import (
     Removing,
     Sight,
     Sighted,
+    Sized,
 )
 from muniment.secret import Secret
 
@@ -54,6 +57,10 @@ class Performer:
                     return self._find_or_create(call, open_enrolment)
                 case Look():
                     return self._look(call)
+                case ExtendVolume():
+                    return self._extend(call)
+                case LookAtSize():
+                    return self._look_at_size(call.volume_id)
                 case Sight():
                     return self._sight(call)
                 case RemoveResource():
@@ -85,6 +92,26 @@ class Performer:
         found = self.cloud.find(call.kind, call.tag)
         discard = call.discard_by_s is not None and self.now_s() <= call.discard_by_s
         return self._settle(found, discard=discard) if found else Absent(began_s)
+
+    def _extend(self, call: ExtendVolume) -> Observation:
+        seen = self._look_at_size(call.volume_id)
+        if not isinstance(seen, Sized) or seen.size_gib >= call.size_gib:
+            return seen
+        if self.now_s() > call.call_by_s:
+            return NotMade()
+        self.cloud.extend(call.volume_id, call.size_gib)
+        return self._look_at_size(call.volume_id)
+
+    def _look_at_size(self, volume_id: str) -> Observation:
+        began_s = self.now_s()
+        volume = self.cloud.get(Kind.VOLUME, volume_id)
+        if volume is None or volume.condition in (Condition.DELETING, Condition.ERRORED):
+            reason = "gone" if volume is None else f"{volume.condition} {volume.reason}".rstrip()
+            raise CloudRefused(f"volume {volume_id} is {reason}", retryable=False)
+        if volume.condition is Condition.BUILDING:
+            return Building(volume_id)
+        assert volume.size_gib is not None, f"volume {volume_id} has no size"
+        return Sized(volume.size_gib, began_s)
 
     def _settle(self, found: Sequence[CloudResource], *, discard: bool) -> Observation:
         """What a find means: a healthy one counts, one that is being made is waited for, the rest has to go first."""

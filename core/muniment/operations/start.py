@@ -11,7 +11,13 @@ from typing import Final
 from uuid import UUID
 
 from muniment.dispatch.operation_secrets import USER_SECRET, put_secret
-from muniment.domain.arguments import Arguments, BackupArguments, NoArguments, RestoreArguments
+from muniment.domain.arguments import (
+    Arguments,
+    BackupArguments,
+    NoArguments,
+    ResizeVolumeArguments,
+    RestoreArguments,
+)
 from muniment.domain.backup import BACKUP, Backup, BackupDeletionRequested, BackupRequested
 from muniment.domain.event import Event
 from muniment.domain.instance import INSTANCE, Instance, InstanceRequested, check_room_in_line
@@ -22,6 +28,7 @@ from muniment.operations.backup_keys import DATA_KEY, NewKey
 from muniment.operations.create_backup import CREATE_BACKUP
 from muniment.operations.create_instance import CREATE_INSTANCE
 from muniment.operations.delete_backup import DELETE_BACKUP
+from muniment.operations.resize_volume import RESIZE_VOLUME
 from muniment.operations.scene import Knowledge, Scene
 from muniment.operations.steps import Definition
 from muniment.secret import Secret
@@ -136,6 +143,31 @@ class Starter:
             backup=BACKUP.fold(backup, [requested]),
             before=[requested],
         )
+
+    def resize_volume(
+        self,
+        instance: Instance,
+        volume_size_gib: int,
+        *,
+        request_id: str,
+        now_s: float,
+        limits: Mapping[str, int],
+    ) -> Beginning:
+        """The growth of an instance's volume (`check_growth`); the difference is counted against `limits`.
+
+        Raises:
+            Refused: `instance-busy`, 422, too many operations of the instance have not ended; at the save
+                `quota-exceeded`, 413.
+        """
+        beginning = self.on_instance(
+            RESIZE_VOLUME,
+            instance,
+            request_id=request_id,
+            now_s=now_s,
+            arguments=ResizeVolumeArguments(volume_size_gib=volume_size_gib),
+        )
+        deltas = {Quota.VOLUMES: volume_size_gib - instance.volume_size_gib}
+        return _reserving(beginning, instance.id, instance.project_id, deltas, limits)
 
     def on_instance(
         self,

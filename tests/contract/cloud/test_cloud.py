@@ -17,6 +17,28 @@ def test_what_was_created_is_found_by_its_tag(cloud: Cloud) -> None:
     assert [resource.id for resource in found] == [made.id]
 
 
+def test_a_volume_grows_and_never_shrinks(cloud: Cloud) -> None:
+    """A volume in use has the new size after a while; asked for less, or for the same again, it stays as it is."""
+    instance = uuid4()
+    servers_of(cloud, instance)
+    (volume,) = cloud.find(Kind.VOLUME, Tag(instance, "volume"))
+    sizes = [volume.size_gib]
+    for size_gib in (3, 3, 2):
+        sizes.append(eventually(cloud, cloud.extend(volume.id, size_gib)).size_gib)
+    assert sizes == [1, 3, 3, 3]
+    found = cloud.get(Kind.VOLUME, volume.id)
+    assert found is not None
+    assert found.size_gib == 3
+
+
+def test_a_volume_that_is_gone_does_not_grow(cloud: Cloud) -> None:
+    """It is refused for good, and nothing comes to be."""
+    with pytest.raises(CloudRefused) as refused:
+        cloud.extend(str(uuid4()), 3)
+    assert not refused.value.retryable
+    assert not list(cloud.tagged())
+
+
 def test_nothing_is_found_under_another_tag(cloud: Cloud) -> None:
     """Neither another role nor another instance finds a volume."""
     instance = uuid4()

@@ -193,8 +193,10 @@ def test_failed_restart_leaves_a_fault_for_its_owner(live_world: RestWorld, inst
         ({"resize": None}, 400),
         ({"resize": {"volume": {"size": 0}}}, 400),
         ({"resize": {"volume": {"size": 3}, "flavorRef": "2"}}, 400),
-        ({"resize": {"volume": {"size": "3"}}}, 422),
-        ({"resize": {"volume": 3}}, 422),
+        ({"resize": {"volume": {"size": "2"}}}, 400),
+        ({"resize": {"volume": 1}}, 400),
+        ({"resize": {"volume": 1_000}}, 413),
+        ({"resize": {"volume": {"size": 41}}}, 413),
         ({"resize": {"flavorRef": "2"}}, 422),
         ({"promote_to_replica_source": {}}, 422),
         ({"eject_replica_source": {}}, 422),
@@ -221,6 +223,56 @@ def test_reader_does_not_act(open_world: RestWorld, body: object) -> None:
     assert (
         told(open_world.call("POST", f"/instances/{instance}/action", user="rita", json=body)).status == 403
     )
+
+
+def _volumes_in_use(world: RestWorld) -> int:
+    with world.ledger.reading() as reader:
+        return sum(reader.counted(RED.id)["volumes"].values())
+
+
+@pytest.mark.parametrize("volume", [{"size": "3"}, {"size": 3}, 3])
+def test_volume_grows_as_an_operation(live_world: RestWorld, instance: str, volume: object) -> None:
+    """A larger volume is accepted and counted at once; while it grows the status is RESIZE and another action is refused;
+    afterwards the new size is shown, and counted once."""
+    assert live_world.guests is not None
+    path, body = f"/instances/{instance}/action", {"resize": {"volume": volume}}
+    live_world.guests.holds.add("volume.grow")
+    assert live_world.call("POST", path, json=body).status_code == 202
+    assert live_world.call("GET", f"/instances/{instance}").json()["instance"]["status"] == "RESIZE"
+    assert _volumes_in_use(live_world) == 3
+    assert told(live_world.call("POST", path, json={"restart": {}})).status == 422
+    live_world.guests.holds.clear()
+    live_world.settle()
+    shown = live_world.call("GET", f"/instances/{instance}").json()["instance"]
+    assert (shown["status"], shown["volume"]["size"]) == ("ACTIVE", 3)
+    assert _volumes_in_use(live_world) == 3
+    assert told(live_world.call("POST", path, json=body)).status == 400
+
+
+def test_volume_whose_filesystem_does_not_grow_counts(live_world: RestWorld, instance: str) -> None:
+    """A volume does not shrink: what the cloud has is shown and counted, with a fault that says what is missing."""
+    assert live_world.guests is not None
+    live_world.guests.errors["volume.grow"] = GuestError(
+        code=Code.INTERNAL, message="inner words", retryable=False
+    )
+    live_world.call("POST", f"/instances/{instance}/action", json={"resize": {"volume": 5}})
+    live_world.settle()
+    shown = live_world.call("GET", f"/instances/{instance}").json()["instance"]
+    assert (shown["status"], shown["volume"]["size"]) == ("ACTIVE", 5)
+    assert "its filesystem does not fill it" in shown["fault"]["message"]
+    assert _volumes_in_use(live_world) == 5
+
+
+def test_volume_that_was_not_extended_counts_as_before(live_world: RestWorld, instance: str) -> None:
+    """What the cloud refuses leaves size and quota as they were."""
+    assert live_world.guests is not None
+    live_world.guests.cloud.extends_never = True
+    live_world.call("POST", f"/instances/{instance}/action", json={"resize": {"volume": 5}})
+    live_world.settle()
+    shown = live_world.call("GET", f"/instances/{instance}").json()["instance"]
+    assert (shown["status"], shown["volume"]["size"]) == ("ACTIVE", 2)
+    assert "the volume could not be extended" in shown["fault"]["message"]
+    assert _volumes_in_use(live_world) == 2
 
 
 @pytest.mark.parametrize("state", ["stopped", "unknown", "lost"])

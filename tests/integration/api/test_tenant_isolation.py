@@ -248,3 +248,12 @@ def test_administrator_finds_instances_of_every_project(owned: Owned) -> None:
     for path in ("/instances/{instance_id}", "/backups/{backup_id}", "/operations/{operation_id}"):
         answer = owned.world.call("GET", path.format(**owned.things), user="root", project=OFFICE.id)
         assert answer.status_code == 200
+
+
+def test_volume_of_another_project_is_not_found(owned: Owned) -> None:
+    """Growth is an action with limits of its own: they are not told, nor counted, before the instance is one's own."""
+    head = owned.world.ledger.log.head()
+    path = f"/instances/{owned.things['instance_id']}/action"
+    answer = owned.world.call("POST", path, user="alice", json={"resize": {"volume": {"size": 1_000}}})
+    assert answer.status_code == 404
+    assert owned.world.ledger.log.head() == head

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from muniment.cloud.local.mounts import tell_loop_devices
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.ops import PrepareVolume
+from muniment.contract.ops import GrowVolume, PrepareVolume
 from muniment_guest.volume import DirectoryVolume, Prepared
 from muniment_guest.xfs import XfsVolume
 
@@ -80,6 +81,15 @@ class TestDirectory:
         (tmp_path / "agent" / ".volume.json.new").write_bytes(b"{")
         assert DirectoryVolume(tmp_path, engine=None).prepare(wanted(uuid4())).filesystem == "directory"
 
+    def test_growth_changes_nothing(self, tmp_path: Path) -> None:
+        """Its size is a wish, and there is nothing that would keep it small."""
+        volume = DirectoryVolume(tmp_path, engine=None)
+        with pytest.raises(OpFailed) as failed:
+            volume.grow(GrowVolume(size_gib=2))
+        refused(failed, Code.PRECONDITION_FAILED)
+        uuid = volume.prepare(wanted(uuid4())).uuid
+        assert volume.grow(GrowVolume(size_gib=2)).uuid == uuid
+
     def test_facts_need_a_prepared_volume(self, tmp_path: Path) -> None:
         """Before, there is nothing to say."""
         with pytest.raises(OpFailed) as failed:
@@ -125,6 +135,33 @@ class TestXfs:
         image.volume.detach()
         assert not os.path.ismount(image.mount)
         assert image.loops() == ""
+
+    def test_grows_while_it_is_in_use(self, image: Image) -> None:
+        """It offers what was added, files stay, open ones too; again it is a no-op; it is as large after a boot."""
+        uuid = uuid4()
+        before = image.volume.prepare(wanted(uuid))
+        with (image.mount / "data" / "table").open("w") as file:
+            file.write("rows")
+            os.truncate(image.path, 1024 * MIB)
+            tell_loop_devices(image.path)
+            grown = image.volume.grow(GrowVolume(size_gib=1))
+            file.write(" and more")
+        assert grown.size_bytes - before.size_bytes >= (1024 - 320) * MIB - MIB
+        assert image.volume.grow(GrowVolume(size_gib=1)).size_bytes == grown.size_bytes
+        image.volume.detach()
+        image.volume.attach(Prepared(volume_id="volume-1", filesystem_uuid=uuid))
+        assert image.volume.facts().size_bytes == grown.size_bytes
+        assert (image.mount / "data" / "table").read_text() == "rows and more"
+
+    def test_volume_that_is_not_larger_yet_is_said_so(self, image: Image) -> None:
+        """The image was extended and its device was not told: an answer that may be asked for again."""
+        before = image.volume.prepare(wanted(uuid4()))
+        os.truncate(image.path, 1024 * MIB)
+        with pytest.raises(OpFailed) as failed:
+            image.volume.grow(GrowVolume(size_gib=1))
+        refused(failed, Code.STORAGE_UNAVAILABLE)
+        assert failed.value.error.retryable
+        assert image.volume.facts().size_bytes == before.size_bytes
 
     def test_prepared_volume_is_never_formatted_again(self, image: Image) -> None:
         """Neither while it is mounted, nor after a boot, nor when a stale note says that a format had begun."""

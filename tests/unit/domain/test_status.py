@@ -63,6 +63,7 @@ def occupied(kind: str, hold: Hold) -> Event:
         ((ACTIVE, at(i.HealthChanged, state="crashed")), "ACTIVE", "SHUTDOWN"),
         ((ACTIVE, at(i.HealthChanged, state="lost")), "ACTIVE", "ERROR"),
         ((ACTIVE, HEALTHY, occupied("restart_instance", Hold.EXCLUSIVE)), "REBOOT", ""),
+        ((ACTIVE, HEALTHY, occupied("resize_volume", Hold.EXCLUSIVE)), "RESIZE", ""),
         ((ACTIVE, HEALTHY, occupied("create_backup", Hold.SHARED)), "BACKUP", "HEALTHY"),
         ((ACTIVE, HEALTHY, occupied("create_databases", Hold.SHARED)), "ACTIVE", "HEALTHY"),
         ((ACTIVE, HEALTHY, occupied("restart_instance", Hold.EXCLUSIVE), RELEASED), "ACTIVE", "HEALTHY"),

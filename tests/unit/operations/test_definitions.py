@@ -22,6 +22,7 @@ from muniment.operations.object_steps import RemoveObjects
 from muniment.operations.scene import Knowledge, Scene
 from muniment.operations.steps import NONE, Definition, Each, Step
 from muniment.operations.timing import Timing
+from muniment.operations.volume_steps import Extend
 
 CONTROL = SimulatedControl()
 KNOWLEDGE = Knowledge(lambda datastore: CONTROL, SimulatedObjects(Chance(Random(1))), Timing())
@@ -109,12 +110,12 @@ def test_steps_stand_in_an_order_that_fits(definition: Definition) -> None:
 
 @pytest.mark.parametrize("definition", CATALOGUE.values(), ids=CATALOGUE)
 def test_every_step_can_say_why_it_failed_and_how_it_is_undone(definition: Definition) -> None:
-    """A step has a complaint for its owner, an undo or a reason for none, and an end, unless it removes something."""
+    """A step has a complaint for its owner, an undo or a reason for none, and an end, unless it removes or extends something."""
     assert definition.kind.rpartition(".")[2].isdigit()
     for step in all_steps(definition):
         assert step.complaint
         assert not isinstance(step.undo, NONE) or step.undo.reason
-        if isinstance(step.kind, Remove | RemoveObjects):
+        if isinstance(step.kind, Remove | RemoveObjects | Extend):
             assert step.deadline_s is None
         elif not isinstance(step.kind, Act | Job):
             assert step.deadline_s is not None

@@ -110,6 +110,14 @@ class LocalCloud:
                 raise CloudRefused(f"{kind} {resource_id} is in use by server {users[0]}")
             self._shelf(kind).remove(resource_id)
 
+    def extend(self, volume_id: str, size_gib: int) -> CloudResource:
+        """Make a volume larger; it has the new size when this returns."""
+        with self._changing():
+            record = self.volumes.shelf.get(volume_id)
+            if record is None:
+                raise CloudRefused(f"there is no volume {volume_id}", retryable=False)
+            return self.volumes.seen(self.volumes.extend(record, size_gib))
+
     def tagged(self) -> Iterable[CloudResource]:
         """Everything there is."""
         return [self._seen(record) for kind in Kind for record in self._records(kind)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from muniment.fault import Fault
 
-__all__ = ["XFS_BYTES_MIN", "can_mount_images", "is_mounted", "take_down"]
+__all__ = ["XFS_BYTES_MIN", "can_mount_images", "is_mounted", "take_down", "tell_loop_devices"]
 
 XFS_BYTES_MIN = 300 * 1024 * 1024
 """mkfs.xfs refuses less."""
@@ -104,6 +104,22 @@ def take_down(mount_point: Path, image: Path) -> None:
         except Fault:
             # One that was attached by `mount` goes by itself, perhaps just now.
             if device in _loop_devices(image):
+                raise
+
+
+def tell_loop_devices(image: Path) -> None:
+    """Have whatever loop device shows an image take the image's size as it is now; no-op where none does.
+
+    Raises:
+        Fault: the system refuses.
+    """
+    for device in _loop_devices(image):
+        try:
+            _run("losetup", "--set-capacity", device)
+        except Fault:
+            if device in _loop_devices(
+                image
+            ):  # else it was unmounted just now: the next one takes the new size
                 raise
 
 

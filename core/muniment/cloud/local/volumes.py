@@ -12,7 +12,7 @@ from muniment.clock import Clock, seconds
 from muniment.cloud.cloud import NO_SPACE, CloudRefused
 from muniment.cloud.local import processes, shared_memory
 from muniment.cloud.local.layout import Layout
-from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images
+from muniment.cloud.local.mounts import XFS_BYTES_MIN, can_mount_images, tell_loop_devices
 from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.cloud.local.shelf import Shelf
 from muniment.cloud.recipes import CloudResource, Condition, Kind, Tag, VolumeRecipe
@@ -60,13 +60,7 @@ class Volumes:
         Refused when the disk is nearly full, or while nobody can tell whether it may be an image: a volume whose size
         nothing enforces must not come from a bad moment.
         """
-        free = self.free_bytes()
-        if free < self._settings.free_bytes_min:
-            raise CloudRefused(
-                f"{free // 2**20} MiB are free below {self.shelf.folder}; "
-                f"a volume needs at least {self._settings.free_bytes_min // 2**20}",
-                for_owner=NO_SPACE,
-            )
+        self._refuse_nearly_full()
         is_image = recipe.size_gib * _GIB >= XFS_BYTES_MIN and self._can_be_images()
         record = VolumeRecord(
             id=str(uuid4()),
@@ -89,6 +83,35 @@ class Volumes:
 
         self.shelf.add(record, prepare)
         return record
+
+    def extend(self, record: VolumeRecord, size_gib: int) -> VolumeRecord:
+        """Make one larger, the directory's size being a wish; it is when this returns, for a mounted image too.
+
+        The record follows the image, so that what a crash leaves half done is done again.
+
+        Raises:
+            CloudRefused: the disk is nearly full, and nothing is larger.
+            Fault: nobody knows whether who has the image mounted was told.
+        """
+        if size_gib <= record.size_gib:
+            return record
+        self._refuse_nearly_full()
+        if record.is_image:
+            image, size_bytes = self.data(record), size_gib * _GIB
+            _lengthen(image, size_bytes)
+            tell_loop_devices(image)
+        extended = msgspec.structs.replace(record, size_gib=size_gib)
+        self.shelf.change(extended)
+        return extended
+
+    def _refuse_nearly_full(self) -> None:
+        free = self.free_bytes()
+        if free < self._settings.free_bytes_min:
+            raise CloudRefused(
+                f"{free // 2**20} MiB are free below {self.shelf.folder}; "
+                f"a volume needs at least {self._settings.free_bytes_min // 2**20}",
+                for_owner=NO_SPACE,
+            )
 
     def data(self, record: VolumeRecord) -> Path:
         """The image file or the directory."""
@@ -125,6 +148,7 @@ class Volumes:
             tag=record.tag,
             condition=Condition.HEALTHY,
             created_at_s=record.created_at_s,
+            size_gib=record.size_gib,
         )
 
     def _free_uid(self) -> int:
@@ -140,6 +164,17 @@ class Volumes:
             f"every user number from {self._settings.engine_uid_first} to {self._settings.engine_uid_last} is in use, "
             "or owns shared memory still (/dev/shm, `ipcs`); widen local.engine_uid_first and local.engine_uid_last"
         )
+
+
+def _lengthen(image: Path, size_bytes: int) -> None:
+    """Never shorter: what lies at the end of an image is somebody's data."""
+    try:
+        with image.open("rb+") as file:
+            if file.seek(0, os.SEEK_END) < size_bytes:
+                file.truncate(size_bytes)
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise CloudRefused(f"{image}: {error.strerror}", for_owner=NO_SPACE) from error
 
 
 def _has_a_name(uid: int) -> bool:

@@ -198,6 +198,13 @@ def _case(
 CASES: tuple[Case, ...] = (
     _case(ops.VOLUME_PREPARE, Instance.volume, given=_nothing, is_done=_volume_is_there, comes_first=True),
     _case(
+        ops.VOLUME_GROW,
+        lambda instance: ops.GrowVolume(size_gib=instance.volume().size_gib),
+        given=lambda instance: instance.do(ops.VOLUME_PREPARE, instance.volume()),
+        is_done=_volume_is_there,
+        comes_first=True,
+    ),
+    _case(
         ops.SERVER_INSTALL,
         Instance.install,
         given=lambda instance: instance.do(ops.VOLUME_PREPARE, instance.volume()),
