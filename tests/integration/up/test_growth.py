@@ -6,7 +6,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from tests.support.machine import Machine
@@ -75,17 +74,8 @@ def line(machine: Machine) -> str:
 
 
 def _kill_agent(machine: Machine) -> None:
-    killed = 0
-    (server,) = (machine.data / "cloud" / "servers").iterdir()
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = command.read_bytes()
-        except OSError:
-            continue
-        if str(server).encode() in words and b"muniment_guest" in words:
-            os.kill(int(command.parent.name), signal.SIGKILL)
-            killed += 1
-    assert killed, "no agent runs"
+    (agent,) = machine.agents().values()
+    os.kill(agent, signal.SIGKILL)
 
 
 def _kill_up(machine: Machine) -> None:
