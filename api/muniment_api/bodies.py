@@ -153,6 +153,21 @@ _FORMS = {
     repr(_WORD): "must hold a letter or digit of ASCII, and no control characters",
     repr(_HOST): "may hold letters, digits, dots, dashes, underscores and parentheses, and a % at either end",
 }
+_EXPECTED = re.compile(
+    r"Expected `(?P<kinds>[\w| ]+)`(?: (?P<limit>(?:of length )?[<>]=? -?\d+))?(?:, got `(?P<got>\w+)`)?"
+    r"(?: - at `(?P<place>[^`]*)`)?"
+)
+_LIMIT = re.compile(r"(of length )?([<>]=?) (-?\d+)")
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "uuid": "an id",
+    "null": "null",
+}
 _OUTER = re.compile(r"\$(?:\.\w+)?\.(\w+)")
 
 
@@ -166,7 +181,23 @@ def _plainly(told: str) -> str:
         return f"{found[1]} must not be empty"
     if found := _MISSING.fullmatch(told):
         return f"{found[1]} is missing"
+    if found := _EXPECTED.fullmatch(told):
+        place = (found["place"] or "$").removeprefix("$").removeprefix(".") or "the body"
+        wanted = " or ".join(_KINDS.get(kind, kind) for kind in found["kinds"].split(" | "))
+        got = f", not {_KINDS.get(found['got'], found['got'])}" if found["got"] else ""
+        return f"{place} must be {wanted}{_limit(found['limit'])}{got}"
     return told
+
+
+def _limit(told: str | None) -> str:
+    """`>= 1` or `of length <= 255`, in words."""
+    if told is None:
+        return ""
+    kind, sign, number = _LIMIT.fullmatch(told).groups()  # type: ignore[union-attr]  # the same form as in _EXPECTED
+    if kind is not None:
+        return f" with {'at least' if sign == '>=' else 'at most'} {number} characters or items"
+    words = {">=": "of {} or more", "<=": "of {} or less", "<": "of less than {}", ">": "of more than {}"}
+    return " " + words[sign].format(number)
 
 
 def _special(kind: type, value: object) -> object:

@@ -10,6 +10,7 @@ from muniment.domain.refused import Refused
 from muniment.fault import Fault
 from muniment.store.chain import BrokenChain
 from muniment_cli.failure import BAD_INPUT, FAILED, INTERRUPTED, Failure
+from muniment_cli.mistakes import help_for, in_words
 
 __all__ = ["main", "menu", "run"]
 
@@ -22,7 +23,14 @@ _COMMANDS = (
     (_RUN, "down", "commands.down:down", "Stop the control plane, its agents and their databases."),
     (_RUN, "service", "commands.service:app", "Have it started at every boot, by systemd."),
     (_RUN, "demo", "demo.command:demo", "From nothing to a restored database, then everything gone again."),
-    (_USE, "instance", "commands.instance:app", "Create, list, show, connect to and delete databases."),
+    (
+        _USE,
+        "instance",
+        "commands.instance:app",
+        "Create, list, show, connect to, restart, resize and delete instances.",
+    ),
+    (_USE, "database", "commands.database:app", "Create, list and drop databases of an instance."),
+    (_USE, "user", "commands.user:app", "Create, list, change and drop accounts of an instance."),
     (_USE, "backup", "commands.backup:app", "Create, list, show and delete backups."),
     (_USE, "operation", "commands.operation:app", "List, show and cancel what is being done."),
     (_USE, "root", "commands.root:app", "Enable, disable and show the superuser of an instance."),
@@ -37,7 +45,6 @@ _COMMANDS = (
 )
 
 
-_ACCOUNTS = "users and databases: the openstack client, such as `openstack database user list INSTANCE`"
 _RESTORE = "`muniment instance create NAME --backup BACKUP`"
 _HINTS = {
     "list": "`muniment instance list`",
@@ -52,8 +59,7 @@ _HINTS = {
     "logs": "`muniment events`, and the output of `muniment up`",
     "start": "`muniment up`",
     "stop": "`muniment down`",
-    "user": _ACCOUNTS,
-    "database": _ACCOUNTS,
+    "restart": "`muniment instance restart NAME`",
 }
 """What people may have meant who type a command that there is not."""
 
@@ -84,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     except Failure as failure:
         return _say(failure.message, failure.code)
     except CycloptsError as error:
-        return _say(f"{str(error).strip()} {_hint(arguments)}", BAD_INPUT)
+        return _say(f"{in_words(error)} {_hint(arguments) or help_for(error, arguments)}", BAD_INPUT)
     except Refused as refused:
         return _say(refused.message, BAD_INPUT)
     except Fault as fault:
@@ -109,7 +115,7 @@ def _hint(arguments: Sequence[str]) -> str:
     for words in (" ".join(arguments[:2]), " ".join(arguments[:1])):
         if words in _HINTS:
             return f"Try {_HINTS[words]}." if _HINTS[words].startswith("`") else f"For {_HINTS[words]}."
-    return "See `muniment --help`."
+    return ""
 
 
 def _say(message: str, code: int) -> int:

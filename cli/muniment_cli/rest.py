@@ -1,11 +1,13 @@
 """A thin client of the REST API, for tenants' commands: log in, call, and turn refusals into one line."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -18,6 +20,8 @@ __all__ = ["Rest", "log_in", "logged_in"]
 _TIMEOUT_S = 30.0
 _PAGE = 100
 _IDS_TOLD = 10
+_BEGINNING = re.compile(r"[0-9a-f-]{4,35}", re.IGNORECASE)
+"""Of an id; so few characters are enough if no other begins so."""
 
 Body = Mapping[str, Any]
 """A decoded JSON object."""
@@ -40,6 +44,10 @@ class Rest:
         """POST a JSON body; raises as `get`."""
         return self._call("POST", path, body=body)
 
+    def put(self, path: str, body: Body) -> Body:
+        """PUT a JSON body; raises as `get`."""
+        return self._call("PUT", path, body=body)
+
     def delete(self, path: str) -> None:
         """DELETE; raises as `get`."""
         self._call("DELETE", path)
@@ -54,11 +62,37 @@ class Rest:
                 return
             marker = found[-1]["id"]
 
+    def listed(self, path: str, collection: str) -> list[Body]:
+        """Every item of a collection of an instance."""
+        items: list[Body] = []
+        marker: str | None = None
+        while True:
+            page = self.get(path, limit=_PAGE, marker=marker)[collection]
+            items += page
+            if len(page) < _PAGE:
+                return items
+            marker = _marker(page[-1])
+
     def called(self, collection: str, name_or_id: str) -> list[Body]:
-        """The item with this id, or else all with this name, in the service's order."""
+        """The item with this id, or else all with this name, or else those whose ids begin so, in the service's order."""
         items = list(self.all(collection))
         by_id = [item for item in items if item["id"] == name_or_id]
-        return by_id or [item for item in items if item["name"] == name_or_id]
+        by_name = [item for item in items if item["name"] == name_or_id]
+        return by_id or by_name or [item for item in items if _begins(item["id"], name_or_id)]
+
+    def operation_id(self, text: str) -> str:
+        """The id of an operation of the project that begins so; whatever is no beginning is for the service to judge.
+
+        Raises:
+            BadInput: none begins so, or several do.
+        """
+        if _is_id(text) or not _BEGINNING.fullmatch(text):
+            return text
+        found = [str(item["id"]) for item in self.all("operations") if _begins(item["id"], text)]
+        if len(found) != 1:
+            told = "no operation has" if not found else f"{len(found)} operations have"
+            raise BadInput(f"{told} an id that begins with {text}; see `muniment operation list`")
+        return found[0]
 
     def find(self, collection: str, name_or_id: str) -> Body:
         """The item with this id, or the only one with this name.
@@ -67,6 +101,8 @@ class Rest:
             BadInput: there is none, or several have that name.
         """
         found = self.called(collection, name_or_id)
+        if not found and _is_id(name_or_id):  # an administrator may look at those of other projects
+            return self._shown(collection, name_or_id)
         if not found:
             raise BadInput(f"no {collection.removesuffix('s')} is named {name_or_id} or has that id")
         if len(found) > 1:
@@ -74,7 +110,7 @@ class Rest:
             told = ", ".join(f"{item['id']} (created {item['created']})" for item in newest)
             more = f" and {len(found) - _IDS_TOLD} older" if len(found) > _IDS_TOLD else ""
             raise BadInput(
-                f"{len(found)} {collection} are named {name_or_id}; use the id of one: {told}{more}"
+                f"{len(found)} {collection} go by {name_or_id}; use the whole id of one: {told}{more}"
             )
         return self._shown(collection, found[0]["id"])
 
@@ -122,6 +158,11 @@ def log_in(http: httpx.Client, access: Access) -> Rest:
         }
     }
     answer = _sent(http, "POST", f"{identity}/auth/tokens", json=request)
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise BadInput(
+            f"{access.username} is not let in at {access.auth_url}: the password in clouds.yaml or OS_PASSWORD is not the "
+            "account's; the operator sets a new one with `muniment passwd`"
+        )
     if not answer.is_success:
         raise _refusal(answer)
     catalogue = answer.json()["token"].get("catalog", [])
@@ -131,6 +172,23 @@ def log_in(http: httpx.Client, access: Access) -> Rest:
                 return Rest(http, endpoint["url"], answer.headers["X-Subject-Token"])
     where = f" in region {access.region}" if access.region else ""
     raise Failure(f"{access.auth_url} offers no database service{where}")
+
+
+def _marker(item: Body) -> str:
+    """Where the page after this item begins: databases go by name, accounts by name and host."""
+    return f"{item['name']}@{item['host']}" if item.get("host") else str(item["name"])
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _begins(id_: str, text: str) -> bool:
+    """A word that could as well be a name is none of an id."""
+    return _BEGINNING.fullmatch(text) is not None and id_.startswith(text.lower())
 
 
 def _sent(http: httpx.Client, method: str, url: str, **how: Any) -> httpx.Response:

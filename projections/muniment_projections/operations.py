@@ -28,7 +28,7 @@ TABLE = RowTable(
     facets=("instance_id", "backup_id", "has_ended"),
 )
 _STEP_STATUS = {
-    Progress.WAITING: "waiting",
+    Progress.WAITING: "waiting",  # or, when it never will be, _NOT_RUN
     Progress.PENDING: "running",
     Progress.SUCCEEDED: "succeeded",
     Progress.FAILED: "failed",
@@ -36,11 +36,14 @@ _STEP_STATUS = {
 }
 
 
+_NOT_RUN = "not_run"
+
+
 class OperationProjection(Projection[Operation]):
     """One row for each operation, kept for ever: what was done is part of an instance's history."""
 
     KIND = "operation"
-    FORM = 1
+    FORM = 2
     TABLES = (TABLE,)
     BIRTHS = (Started,)
     aggregate = OPERATION
@@ -48,7 +51,7 @@ class OperationProjection(Projection[Operation]):
 
     def rows(self, state: Operation) -> Sequence[Row]:
         """The operation with its steps in the order of their definition."""
-        document, steps = _document(state), [_step(step) for step in state.steps.values()]
+        document, steps = _document(state), [_step(step, state.phase) for step in state.steps.values()]
         return (
             Row(
                 table=TABLE.name,
@@ -119,10 +122,10 @@ def _status(s: Operation) -> str:
     return "unwinding" if s.phase is Phase.UNWINDING else "running"
 
 
-def _step(s: OperationStep) -> dict[str, object]:
+def _step(s: OperationStep, phase: Phase) -> dict[str, object]:
     return {
         "name": s.name,
-        "status": _step_status(s),
+        "status": _step_status(s, phase),
         "started_at": instant(s.began_at),
         "ended_at": instant(s.ended_at),
         "duration_s": _duration_s(s.began_at, s.ended_at),
@@ -132,7 +135,7 @@ def _step(s: OperationStep) -> dict[str, object]:
     }
 
 
-def _step_status(s: OperationStep) -> str:
+def _step_status(s: OperationStep, phase: Phase) -> str:
     match s.undo:
         case UndoProgress.PENDING:
             return "undoing"
@@ -140,6 +143,8 @@ def _step_status(s: OperationStep) -> str:
             return "undone"
     if s.progress is Progress.WAITING and s.failures:
         return "retrying"
+    if s.progress is Progress.WAITING and phase is not Phase.FORWARD:
+        return _NOT_RUN
     return _STEP_STATUS[s.progress]
 
 

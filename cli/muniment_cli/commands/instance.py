@@ -5,20 +5,21 @@ import shlex
 import sys
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from muniment.secret import Secret
-from muniment_api.auth.passwords import generated_password
 from muniment_cli.confirmation import confirm
 from muniment_cli.failure import BadInput, Failure
+from muniment_cli.mistakes import whole_number
 from muniment_cli.operation_view import follow_operation
 from muniment_cli.output import Form, print_record, print_records
+from muniment_cli.passwords import chosen_password, tell_password
 from muniment_cli.psql import address_of, command_line, fitting_psql
 from muniment_cli.rest import Body, Rest, logged_in
 
 __all__ = ["app"]
 
-app = App(name="instance", help="Create, list, show, connect to, restart, resize and delete databases.")
+app = App(name="instance", help="Create, list, show, connect to, restart, resize and delete instances.")
 
 _COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
 _LIMIT_S = 900.0
@@ -35,7 +36,14 @@ NameOrId = Annotated[str, Parameter(help="Name or id of an instance.")]
 def create(
     name: Annotated[str, Parameter(help="Name of the instance.")],
     *,
-    size: Annotated[int, Parameter(help="Size of the volume in GiB.")] = 1,
+    size: Annotated[
+        int,
+        Parameter(
+            help="Size of the volume in whole GiB.",
+            converter=whole_number,
+            validator=validators.Number(gte=1),
+        ),
+    ] = 1,
     flavor: Annotated[str | None, Parameter(help="Name or id of a flavor; the smallest otherwise.")] = None,
     datastore: Annotated[str, Parameter(help="Datastore.")] = "postgresql",
     datastore_version: Annotated[
@@ -86,17 +94,20 @@ def create(
             _note(f"an instance named {name} is there already; tell them apart by id")
         instance = rest.post("/instances", {"instance": wanted})["instance"]
         drawn = None if password_stdin else password
-        _tell_password(user, drawn)
+        if user is not None and drawn is not None:
+            tell_password(user, drawn)
         if wait:
             look = f"muniment instance show {instance['id'] if is_taken else shlex.quote(name)}"
             follow_operation(rest, "create_instance", limit_s=_LIMIT_S, look=look, instance_id=instance["id"])
             instance = rest.get(f"/instances/{instance['id']}")["instance"]
         line = None
-        if wait and (user is not None or backup is not None):
+        if wait and (backup is not None or (user is not None and database is not None)):
             line = _connect_line(rest, instance, user=user, database=database, password=drawn)
     if backup is not None:
         print(_restored_accounts(user), file=sys.stderr, flush=True)
     _print_created(instance, output, line, drawn)
+    if line is None:
+        _note(_next_step(instance["id"] if is_taken else shlex.quote(name), user=user, database=database))
 
 
 @app.command(name="list")
@@ -181,8 +192,13 @@ def delete(instance: NameOrId, *, yes: Yes = False, wait: Wait = False, cloud: C
 @app.command
 def connect(
     instance: NameOrId,
-    *,
-    user: Annotated[str, Parameter(help="Account.")],
+    *words: Annotated[
+        str,
+        Parameter(
+            help="Database, and what psql is to be told: `-- -c 'SELECT 1'`.", allow_leading_hyphen=True
+        ),
+    ],
+    user: Annotated[str | None, Parameter(help="Account; the only one otherwise.")] = None,
     database: Annotated[
         str | None, Parameter(help="Database; otherwise the only one, or the one named like the account.")
     ] = None,
@@ -192,16 +208,20 @@ def connect(
 
     Example: `muniment instance connect shop --user app --database shop`
     """
+    more = list(words)
+    if database is None and more and not more[0].startswith("-"):
+        database = more.pop(0)
     with logged_in(cloud) as rest:
         found = rest.find("instances", instance)
         address, port = address_of(found)
+        user = user or _only_user(rest, found)
         database = database or _only(rest, found, "databases") or user
     psql = fitting_psql(found)
     _note(psql.note)
-    words = shlex.split(command_line(psql, address, port, user=user, database=database))
+    line = shlex.split(command_line(psql, address, port, user=user, database=database)) + more
     sys.stdout.flush()
     try:
-        os.execvp(words[0], words)  # noqa: S606 - psql takes this process's place
+        os.execvp(line[0], line)  # noqa: S606 - psql takes this process's place
     except OSError:
         raise BadInput("there is no psql on this machine; install a PostgreSQL client") from None
 
@@ -238,6 +258,19 @@ def _is_good(backup: Body) -> bool:
 
 def _created(backup: Body) -> str:
     return str(backup["created"])
+
+
+def _next_step(instance: str, *, user: str | None, database: str | None) -> str:
+    """What is missing before anybody can use the database, once it is ACTIVE."""
+    match user, database:
+        case None, None:
+            return f"next: `muniment database create {instance} NAME`, `muniment user create {instance} USER --database NAME`"
+        case None, _:
+            return f"next: `muniment user create {instance} USER --database {shlex.quote(str(database))}`"
+        case _, None:
+            account = shlex.quote(str(user))
+            return f"next: `muniment database create {instance} NAME`, `muniment user grant {instance} {account} NAME`"
+    return f"once it is ACTIVE: `muniment instance connect {instance}`"
 
 
 def _restored_accounts(user: str | None) -> str:
@@ -280,23 +313,21 @@ def _only(rest: Rest, instance: Body, collection: str) -> str | None:
     return str(found[0]["name"]) if len(found) == 1 else None
 
 
+def _only_user(rest: Rest, instance: Body) -> str:
+    users = [str(one["name"]) for one in rest.listed(f"/instances/{instance['id']}/users", "users")]
+    if len(users) == 1:
+        return users[0]
+    if not users:
+        raise BadInput(
+            f"{instance['name']} has no account yet; make one: muniment user create {instance['id']} USER --database NAME"
+        )
+    raise BadInput(f"{instance['name']} has several accounts, name one with --user: {', '.join(users)}")
+
+
 def _password(user: str | None, *, from_stdin: bool) -> Secret | None:
-    if user is None:
-        if from_stdin:
-            raise BadInput("--password-stdin needs --user")
-        return None
-    if not from_stdin:
-        return generated_password()
-    text = sys.stdin.readline(4096).rstrip("\n")
-    if not text:
-        raise BadInput("standard input holds no password")
-    return Secret(text)
-
-
-def _tell_password(user: str | None, drawn: Secret | None) -> None:
-    """Before any wait, which may end early; on standard error, so that the output stays the record alone."""
-    if user is not None and drawn is not None:
-        print(f"password of {user}: {drawn.reveal_text()} (shown only now)", file=sys.stderr, flush=True)
+    if user is None and from_stdin:
+        raise BadInput("--password-stdin needs --user")
+    return None if user is None else chosen_password(from_stdin=from_stdin)
 
 
 def _flavor_id(rest: Rest, wanted: str | None) -> str:

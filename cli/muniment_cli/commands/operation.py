@@ -25,7 +25,7 @@ _LIMIT_S = 6 * 3600.0
 Cloud = Annotated[str | None, Parameter(help="Cloud in clouds.yaml; OS_CLOUD otherwise.")]
 Output = Annotated[Form, Parameter(alias="-o", help="How to print the result.")]
 Wait = Annotated[bool, Parameter(negative="", help="Show the steps until it has ended.")]
-Id = Annotated[str, Parameter(help="Id of an operation, from `muniment operation list`.")]
+Id = Annotated[str, Parameter(help="Id of an operation, or how it begins, from `muniment operation list`.")]
 
 
 @app.command(name="list")
@@ -61,6 +61,7 @@ def show(operation: Id, *, wait: Wait = False, cloud: Cloud = None, output: Outp
     Example: `muniment operation show 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --wait`
     """
     with logged_in(cloud) as rest:
+        operation = rest.operation_id(operation)
         found: Body = rest.get(_path(operation))["operation"]
         if wait:
             found = watch_operation(rest, operation, limit_s=_LIMIT_S, look=_look(operation))
@@ -79,6 +80,7 @@ def cancel(operation: Id, *, wait: Wait = False, cloud: Cloud = None, output: Ou
     Example: `muniment operation cancel 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --wait`
     """
     with logged_in(cloud) as rest:
+        operation = rest.operation_id(operation)
         found: Body = rest.post(f"{_path(operation)}/cancel", {})["operation"]
         if wait:
             found = watch_operation(rest, operation, limit_s=_LIMIT_S, look=_look(operation))

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from muniment_cli.demo.story import tell
 
@@ -11,7 +11,12 @@ __all__ = ["demo"]
 
 def demo(
     *,
-    rows: Annotated[int | None, Parameter(help="Load only that many flights; all 336,776 otherwise.")] = None,
+    rows: Annotated[
+        int | None,
+        Parameter(
+            help="Load only that many flights; all 336,776 otherwise.", validator=validators.Number(gte=1)
+        ),
+    ] = None,
 ) -> int:
     """Play the whole story on a directory and ports of its own, and remove everything again.
 

@@ -48,8 +48,13 @@ class Progress:
                     yield step
             else:
                 yield step
-        except BaseException:
-            self._line("failed", title, self._clock() - began, step.note)
+        except BaseException as reason:
+            self._line(
+                "stopped" if isinstance(reason, KeyboardInterrupt) else "failed",
+                title,
+                self._clock() - began,
+                step.note,
+            )
             raise
         took_s = self._clock() - began
         self.durations_s[title] = took_s
@@ -61,4 +66,4 @@ class Progress:
 
     def _line(self, mark: str, title: str, took_s: float, note: str) -> None:
         tail = f"  {note}" if note else ""
-        self._console.print(f"{mark:<6} {title:<46} {took_s:6.1f} s{tail}", soft_wrap=True, markup=False)
+        self._console.print(f"{mark:<7} {title:<46} {took_s:6.1f} s{tail}", soft_wrap=True, markup=False)

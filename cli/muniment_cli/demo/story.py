@@ -17,6 +17,7 @@ from muniment_cli.demo.operator import Operator
 from muniment_cli.demo.progress import Progress
 from muniment_cli.demo.proofs import prove_chain, prove_read_models
 from muniment_cli.demo.tenant import Tenant
+from muniment_cli.failure import FAILED, INTERRUPTED
 
 __all__ = ["shortened", "tell"]
 
@@ -39,7 +40,10 @@ def tell(rows: int | None = None) -> int:
     except (Fault, httpx.HTTPError, psycopg.Error) as trouble:
         progress.say(f"demo failed: {trouble}")
         progress.say(operator.log_tail())
-        return 1
+        return FAILED
+    except KeyboardInterrupt:
+        progress.say("demo stopped; removing what it made")
+        return INTERRUPTED
     finally:
         operator.give_up()
         shutil.rmtree(home, ignore_errors=True)

@@ -374,6 +374,9 @@ def _resource_of(s: Instance, e: ResourceExpected | ResourceHeld | ResourceAbsen
     assert_never(e)
 
 
+_NO_ENDPOINT: Final[dict[str, object]] = {"address": None, "port": None, "endpoint_network_id": None}
+
+
 def _paced(before: datetime | None, at: datetime | None) -> datetime | None:
     """Where a change at that moment moves `health_paced_to`; an event that is not saved yet has no moment."""
     if at is None:
@@ -392,7 +395,9 @@ def _changes(s: Instance, e: Event) -> dict[str, object]:  # one case an event i
         case EpochRaised():
             return {"epoch": e.epoch}
         case ResourceExpected() | ResourceHeld() | ResourceAbsent() | ResourceGone():
-            return {"resources": {**s.resources, e.role: _resource_of(s, e)}}
+            resources: dict[str, object] = {"resources": {**s.resources, e.role: _resource_of(s, e)}}
+            is_unreachable = isinstance(e, ResourceGone) and e.role is Role.PORT
+            return resources | _NO_ENDPOINT if is_unreachable else resources
         case EndpointAssigned():
             return {"address": e.address, "port": e.port, "endpoint_network_id": e.network_id}
         case GuestEnrolled():

@@ -194,7 +194,7 @@ def _failed(scene: Scene, failure: Failure) -> Ending:
     failed = InstanceFailed(
         originator_id=scene.instance.id,
         originator_version=0,
-        message=failure.message,
+        message=f"{failure.message}; what was made for it is removed, delete the instance and create another",
         details=failure.details,
     )
     return Ending([failed], [ReleaseReservation(scene.operation_id), *forget_guest(scene.instance.id)])

@@ -154,7 +154,7 @@ class _Whole(msgspec.Struct):
         (b'{"instance": {}}', "Validation error: name is missing"),
         (
             b'{"instance": {"name": "a", "users": [{"name": ""}]}}',
-            "Validation error: Expected `str` of length >= 1 - at `$.instance.users[0].name`",
+            "Validation error: instance.users[0].name must be text with at least 1 characters or items",
         ),
         (
             b'{"instance": {"name": "--"}}',
@@ -171,7 +171,7 @@ class _Whole(msgspec.Struct):
                 "parentheses, and a % at either end"
             ),
         ),
-        (b'{"instance": {"name": 7}}', "Validation error: Expected `str`, got `int` - at `$.instance.name`"),
+        (b'{"instance": {"name": 7}}', "Validation error: instance.name must be text, not a whole number"),
     ],
 )
 def test_the_commonest_mistakes_are_told_in_words(content: bytes, told: str) -> None:

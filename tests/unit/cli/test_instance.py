@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from muniment.secret import Secret
+from muniment_cli import passwords
 from muniment_cli.commands import backup, instance
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.rest import Rest
@@ -72,7 +73,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     for command in (instance, backup):
         monkeypatch.setattr(command, "logged_in", logged_in)
         monkeypatch.setattr(command, "follow_operation", lambda *args, **kwargs: {})
-    monkeypatch.setattr(instance, "generated_password", lambda: Secret("drawn"))
+    monkeypatch.setattr(passwords, "generated_password", lambda: Secret("drawn"))
     return made
 
 
@@ -221,3 +222,59 @@ def test_the_only_database_is_meant(
     monkeypatch.setattr(os, "execvp", lambda program, words: started.extend(words))
     instance.connect("shop", user="app")
     assert started[-1] == taken
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "database", "more"),
+    [
+        (("sales",), {}, "sales", []),
+        (("sales", "-c", "SELECT 1"), {}, "sales", ["-c", "SELECT 1"]),
+        (("-c", "SELECT 1"), {"database": "b"}, "b", ["-c", "SELECT 1"]),
+        ((), {}, "shop", []),
+    ],
+)
+def test_what_psql_is_told(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    given: dict[str, str],
+    database: str,
+    more: list[str],
+) -> None:
+    """The only account is meant; a word is the database, and what follows is psql's own."""
+    service.instances = [{"id": "i1", "name": "shop"}]
+    started: list[str] = []
+    monkeypatch.setattr(os, "execvp", lambda program, line: started.extend(line))
+    instance.connect("shop", *words, **given)
+    assert started[started.index("-U") + 1] == "app"
+    assert started[started.index("-d") + 1 :] == [database, *more]
+
+
+def test_of_several_accounts_one_is_to_be_named(service: Service) -> None:
+    """They are listed; with none there is, the line that makes one."""
+    service.instances = [{"id": "i1", "name": "shop"}]
+    service.inside["users"] = [{"name": "app"}, {"name": "report"}]
+    with pytest.raises(BadInput, match="--user: app, report"):
+        instance.connect("shop")
+    service.inside["users"] = []
+    with pytest.raises(BadInput, match="muniment user create i1"):
+        instance.connect("shop")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "muniment database create shop NAME"),
+        ({"database": "d"}, "muniment user create shop USER --database d"),
+        ({"user": "u"}, "muniment user grant shop u NAME"),
+        ({"user": "u", "database": "d"}, "muniment instance connect shop"),
+    ],
+)
+def test_what_is_missing_is_the_next_step(
+    service: Service, capsys: pytest.CaptureFixture[str], given: dict[str, str], told: str
+) -> None:
+    """A line that could not log in is never printed."""
+    instance.create("shop", **given)
+    said = capsys.readouterr()
+    assert told in said.err
+    assert "PGPASSWORD" not in said.out

@@ -12,7 +12,7 @@ from muniment.fault import Fault
 from muniment_cli import main
 from muniment_cli.failure import BadInput, Failure
 
-_GROUPS = {"instance", "backup", "operation", "root", "keys", "service"}
+_GROUPS = {"instance", "backup", "operation", "root", "keys", "service", "database", "user"}
 
 
 def _commands() -> list[tuple[str, ...]]:
@@ -118,7 +118,6 @@ def test_operators_commands_need_a_data_directory(
         ("list", "muniment instance list"),
         ("connect demo", "muniment instance connect"),
         ("logs", "muniment events"),
-        ("user list", "the openstack client"),
         ("backup restore x", "muniment instance create NAME --backup"),
         ("instance restore x", "muniment instance create NAME --backup"),
     ],
@@ -129,3 +128,19 @@ def test_an_unknown_command_gets_a_hint(line: str, hint: str, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert hint in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("instance create", "NAME is missing. See `muniment instance create --help`."),
+        ("instance create x --size", "--size needs a value."),
+        ("instance create x --size 1.5", "--size takes a whole number, not '1.5'."),
+        ("instance create x y z", "This is too much: y z."),
+        ("demo --rows -3", 'Invalid value "-3" for --rows.'),
+    ],
+)
+def test_mistakes_are_told_in_words(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the help of the very command that was meant."""
+    assert main.run(line.split()) == 2
+    assert told in capsys.readouterr().err

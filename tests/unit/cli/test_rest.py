@@ -111,7 +111,7 @@ def test_a_thing_is_found_by_name_or_id() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a", "2 instances are named a.*: 1 [(]created day 1[)], 2 [(]created day 2[)]$"),
+        ("a", "2 instances go by a; .*: 1 [(]created day 1[)], 2 [(]created day 2[)]$"),
         ("c", "no instance is named c"),
     ],
 )

@@ -96,7 +96,7 @@ def test_an_operation_that_turns_round() -> None:
     seen = _seen(history)
 
     assert seen["status"] == "unwinding"
-    assert [s["status"] for s in seen["steps"]] == ["undoing", "undone", "waiting"]
+    assert [s["status"] for s in seen["steps"]] == ["undoing", "undone", "not_run"]
 
 
 def test_operations_that_run() -> None:
