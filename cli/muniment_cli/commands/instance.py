@@ -23,6 +23,7 @@ app = App(name="instance", help="Create, list, show, connect to, restart, resize
 
 _COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
 _LIMIT_S = 900.0
+_WHOLE_GIB = Parameter(converter=whole_number, validator=validators.Number(gte=1))
 _COMPLETED = "COMPLETED"
 
 Cloud = Annotated[str | None, Parameter(help="Cloud in clouds.yaml; OS_CLOUD otherwise.")]
@@ -36,14 +37,7 @@ NameOrId = Annotated[str, Parameter(help="Name or id of an instance.")]
 def create(
     name: Annotated[str, Parameter(help="Name of the instance.")],
     *,
-    size: Annotated[
-        int,
-        Parameter(
-            help="Size of the volume in whole GiB.",
-            converter=whole_number,
-            validator=validators.Number(gte=1),
-        ),
-    ] = 1,
+    size: Annotated[int, _WHOLE_GIB, Parameter(help="Size of the volume in whole GiB.")] = 1,
     flavor: Annotated[str | None, Parameter(help="Name or id of a flavor; the smallest otherwise.")] = None,
     datastore: Annotated[str, Parameter(help="Datastore.")] = "postgresql",
     datastore_version: Annotated[
@@ -150,7 +144,9 @@ def restart(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> N
 def resize(
     instance: NameOrId,
     *,
-    size: Annotated[int, Parameter(help="New size of the volume in GiB; it can only grow.")],
+    size: Annotated[
+        int, _WHOLE_GIB, Parameter(help="New size of the volume in whole GiB; it can only grow.")
+    ],
     wait: Wait = False,
     cloud: Cloud = None,
     output: Output = "table",
