@@ -45,6 +45,7 @@ def host_of(layout: Layout, volume: Volume) -> Host:
         address=layout.config.address,
         port=layout.config.port,
         memory_mib=layout.config.memory_mib,
+        full_copies=layout.config.full_copies,
     )
 
 

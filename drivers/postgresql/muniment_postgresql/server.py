@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment.contract.messages import Health, HealthState
 from muniment_postgresql import access, configuration, health
 from muniment_postgresql.files import read_untrusted, write_config
-from muniment_postgresql.programs import Programs
 
 __all__ = ["start", "stop"]
 
@@ -72,7 +71,7 @@ def _argv(host: Host, programs: Programs) -> list[str]:
         "port": host.port,
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    return [programs.path("postgres"), "-D", str(host.data.inside), *options]
+    return [programs.path("bin/postgres"), "-D", str(host.data.inside), *options]
 
 
 def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], None]) -> Health:

