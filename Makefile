@@ -115,6 +115,10 @@ kills: $(VENV)/.dev $(GUEST)/.guest ## kill -9 at every step of every operation,
 boot: ## try the systemd unit on machines that boot, in containers (root, a Docker engine, mmdebstrap)
 	@$(PYTHON) -m tests.boot
 
+.PHONY: images
+images: ## build test images of the engines from Debian packages, once: make images ONLY=postgresql (root, a Docker engine)
+	@deploy/images/build $(ONLY)
+
 .PHONY: bench
 bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run
 	@for script in bench/*.py; do $(BIN)/python $$script; done
