@@ -24,6 +24,8 @@ GUEST_SOURCES := $(shell find core guest drivers -name '*.py')
 SEEDS ?= 200
 START ?= 1
 ONLY ?=
+DRIVER ?= postgresql
+KIT_ARGS ?=
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -94,10 +96,13 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
 
+# Its client of each datastore, for rules that log in.
+CLIENT_postgresql := tests.support.postgresql_client:PostgresqlClient
+
 .PHONY: kit
-kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver postgresql \
-	  --client tests.support.postgresql_client:PostgresqlClient --instances="$$($(BIN)/python -m tests.support.scratch)" $(PYTEST_ARGS)
+kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract: make kit DRIVER=postgresql KIT_ARGS="--runtime docker --image …"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver $(DRIVER) --client $(CLIENT_$(DRIVER)) \
+	  --instances="$$($(BIN)/python -m tests.support.scratch)" $(KIT_ARGS) $(PYTEST_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1

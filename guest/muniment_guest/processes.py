@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 __all__ = [
-    "ProcessId", "continue_tree", "identify", "is_alive", "kill_all", "marked", "of_session", "of_user", "stop_tree",
+    "ProcessId", "boot_id", "continue_tree", "identify", "is_alive", "kill_all", "marked", "of_session", "of_user", "stop_tree",
     "wait_until",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ def identify(pid: int) -> ProcessId | None:
     stat = _stat(pid)
     if stat is None or stat[_STATE] in "ZX":
         return None
-    return ProcessId(pid, int(stat[_START]), _boot_id())
+    return ProcessId(pid, int(stat[_START]), boot_id())
 
 
 def is_alive(process: ProcessId) -> bool:
@@ -149,5 +149,6 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Another one after each boot."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()

@@ -3,17 +3,25 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
-from tests.support.postgresql_host import engine_user
+import pytest
+from tests.support.containers import SOCKET, docker_tests
+from tests.support.postgresql_host import engine_user, free_port
 from tests.support.scratch import short_directory
 
 from muniment.contract.guest import EngineUser, Place, Runtime, Sources
 from muniment.contract.ops import Install
+from muniment_guest.host import ENGINE_NAME
+from muniment_guest.runtimes.docker.clear import clear
+from muniment_guest.runtimes.docker.container import Mounts
+from muniment_guest.runtimes.docker.runtime import DockerRuntime
 from muniment_guest.runtimes.process import ProcessRuntime
 
-RUNTIMES = ("process",)
+IMAGE = "muniment/postgresql:17"
+RUNTIMES = ("process", pytest.param("docker", marks=docker_tests(IMAGE)))
 
 
 @dataclass(frozen=True)
@@ -61,4 +69,39 @@ def _process(folder: Path) -> Iterator[RuntimeBench]:
         bench.runtime.stop_server(signal=9, grace_s=10)
 
 
-_BENCHES: dict[str, Callable[[Path], Iterator[RuntimeBench]]] = {"process": _process}
+def _docker(folder: Path) -> Iterator[RuntimeBench]:
+    user = replace(engine_user(), name=ENGINE_NAME)
+    instance_id = uuid4()
+    data, state = folder / "data", folder / "state"
+    state.mkdir(mode=0o711)
+    data.mkdir(mode=0o700)
+    os.chown(data, user.uid, user.gid)
+    install = Install(datastore="toy", version="1", image=IMAGE)
+    sources = Sources(server="bin/env")
+    port = free_port()
+
+    def make() -> DockerRuntime:
+        made = DockerRuntime(
+            instance_id,
+            user,
+            socket=SOCKET,
+            state=state,
+            mounts=Mounts((data,), ()),
+            tool_mounts=Mounts((), ()),
+            address="127.0.0.1",
+            port=port,
+            memory_mib=256,
+        )
+        made.programs(install, sources)
+        return made
+
+    try:
+        yield RuntimeBench(make(), make, user, Place(data, PurePosixPath(data)), install, sources)
+    finally:
+        clear(SOCKET, instance_id)
+
+
+_BENCHES: dict[str, Callable[[Path], Iterator[RuntimeBench]]] = {
+    "process": _process,
+    "docker": _docker,
+}

@@ -1,7 +1,7 @@
 """The initialised data directory that every new instance starts as a copy of.
 
 `initdb` takes most of a cold start and, run by root's engine users, a name in the passwd file, which they do not have. So it
-runs once per server version and set of options, as `nobody` where it must, into the cache; no secret and no tenant's
+runs once per server version, image and set of options, as `nobody` where it must, into the cache; no secret and no tenant's
 role is in what it makes.
 """
 
@@ -38,7 +38,9 @@ def template(host: Host, programs: Programs) -> Path:
 
     Two instances may make it at the same time: each builds aside and renames, and the second finds the first one's.
     """
-    digest = hashlib.sha256("\0".join(_OPTIONS).encode()).hexdigest()[:12]
+    # Of each image one: another build of the same version may have other libraries for sorting text.
+    made_by = (*_OPTIONS, programs.image_digest or "")
+    digest = hashlib.sha256("\0".join(made_by).encode()).hexdigest()[:12]
     finished = host.cache.outside / f"postgresql-{server_version(host, programs)}-{digest}"
     if not finished.is_dir():
         _make(host, programs, finished)

@@ -4,7 +4,6 @@ The server is known by a file that it writes itself between fork and exec: there
 knows its number, and the start time beside the number tells it from a later process with the same one.
 """
 
-import fcntl
 import os
 import pwd
 import signal as signals
@@ -23,6 +22,7 @@ from muniment.contract.guest import EngineUser, Finished, Job, Programs, ServerS
 from muniment.contract.ops import Install
 from muniment_guest.files import write_whole
 from muniment_guest.processes import ProcessId, continue_tree, identify, is_alive, stop_tree, wait_until
+from muniment_guest.runtimes.pipes import LOG_TAIL_BYTES, tail, widen
 from muniment_guest.runtimes.programs import closed_to, installed_prefix, programs_of
 from muniment_guest.runtimes.standstill import Standstill
 
@@ -32,9 +32,6 @@ log = structlog.get_logger()
 
 JOB_MARK: Final = "MUNIMENT_JOB"
 """Environment variable that names the job for which a program runs; by it what a killed job left is found."""
-_TAIL_BYTES: Final = 8 * 1024
-_LOG_TAIL_BYTES: Final = 2 * 1024
-_PIPE_BYTES: Final = 1024 * 1024
 _LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 _KILLED_S: Final = 10.0
 _STOPPED_S: Final = 2.0
@@ -117,7 +114,7 @@ class ProcessRuntime:
                 ) from error
             finally:
                 _kill_group(program)
-            return Finished(code=code, stdout=_tail(out), stderr=_tail(err))
+            return Finished(code=code, stdout=tail(out), stderr=tail(err))
 
     @contextmanager
     def read_from(self, argv: Sequence[str]) -> Iterator["ProcessPipe"]:
@@ -222,7 +219,7 @@ class ProcessRuntime:
     def _log_tail(self) -> str:
         try:
             with open(self._server_log, "rb") as file:
-                return _tail(file, _LOG_TAIL_BYTES)
+                return tail(file, LOG_TAIL_BYTES)
         except FileNotFoundError:
             return ""
 
@@ -297,7 +294,7 @@ class ProcessPipe:
         """See `Pipe`."""
         with suppress(BrokenPipeError):  # its exit code says more than that it stopped reading
             self.stream.close()
-        return Finished(code=self._program.wait(), stdout="", stderr=_tail(self._errors))
+        return Finished(code=self._program.wait(), stdout="", stderr=tail(self._errors))
 
     def kill(self) -> None:
         """See `Pipe`."""
@@ -316,7 +313,7 @@ def bound_log(path: Path, bytes_max: int = _LOG_BYTES_MAX) -> None:
 
 
 def _piped(program: "subprocess.Popen[bytes]", stream: IO[bytes], errors: IO[bytes]) -> Iterator[ProcessPipe]:
-    _widen(stream)
+    widen(stream)
     pipe = ProcessPipe(program, stream, errors)
     try:
         yield pipe
@@ -325,12 +322,6 @@ def _piped(program: "subprocess.Popen[bytes]", stream: IO[bytes], errors: IO[byt
             pipe.kill()
         with suppress(BrokenPipeError):
             stream.close()
-
-
-def _widen(stream: IO[bytes]) -> None:
-    """Larger pipes mean fewer switches; the kernel may refuse an ordinary user, which only costs speed."""
-    with suppress(OSError):
-        fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 @contextmanager
@@ -357,9 +348,3 @@ def _kill_group(program: "subprocess.Popen[bytes]") -> None:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _tail(file: IO[bytes], bytes_max: int = _TAIL_BYTES) -> str:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - bytes_max))
-    return file.read().decode(errors="replace")
