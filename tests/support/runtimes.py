@@ -15,7 +15,7 @@ from tests.support.scratch import short_directory
 from muniment.contract.guest import EngineUser, Place, Runtime, Sources
 from muniment.contract.ops import Install
 from muniment_guest.host import ENGINE_NAME
-from muniment_guest.runtimes.docker.clear import clear
+from muniment_guest.runtimes.docker.clearing import clear
 from muniment_guest.runtimes.docker.container import Mounts
 from muniment_guest.runtimes.docker.runtime import DockerRuntime
 from muniment_guest.runtimes.process import ProcessRuntime

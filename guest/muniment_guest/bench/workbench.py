@@ -126,8 +126,8 @@ class AgentWorkbench:
 
     def _end_containers(self) -> None:
         argv = [
-            str(self._python), "-m", "muniment_guest.runtimes.docker.clear",
-            "--socket", DOCKER_SOCKET, "--instance", str(self.instance_id),
+            str(self._python), "-m", "muniment_guest.runtimes.docker",
+            "--socket", DOCKER_SOCKET, "clear", str(self.instance_id),
         ]  # fmt: skip
         ended = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr

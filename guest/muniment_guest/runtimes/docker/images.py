@@ -1,5 +1,6 @@
 """Images: found or pulled, and held by what they are rather than by a name that may move."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from muniment.contract.guest import Job
 from muniment_guest.files import write_durably
 from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked
 
-__all__ = ["Image", "Images"]
+__all__ = ["Image", "Images", "resolve"]
 
 log = structlog.get_logger()
 
@@ -60,6 +61,18 @@ class Images:
             return msgspec.json.decode(self._note.read_bytes(), type=Image)
         except FileNotFoundError:
             return None
+
+
+def resolve(engine: Engine, reference: str) -> str | None:
+    """The digest by which the image's registry knows it now. An image that was built here and never came from a registry
+    has none; where the registry does not answer, it is that of the image that is here, if one is."""
+    name = _named(reference, None)
+    here = _look(engine, reference, name)
+    if here is not None and here.digest == here.id:
+        return None
+    with suppress(NotFound, OpFailed), asked(f"{name} cannot be looked up in its registry"):
+        return str(engine.inspect_distribution(name)["Descriptor"]["digest"])
+    return None if here is None else here.digest
 
 
 def _named(reference: str, digest: str | None) -> str:
