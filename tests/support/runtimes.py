@@ -17,6 +17,7 @@ from muniment.contract.ops import Install
 from muniment_guest.host import ENGINE_NAME
 from muniment_guest.runtimes.docker.clearing import clear
 from muniment_guest.runtimes.docker.container import Mounts
+from muniment_guest.runtimes.docker.engine import Engine
 from muniment_guest.runtimes.docker.runtime import DockerRuntime
 from muniment_guest.runtimes.process import ProcessRuntime
 
@@ -79,6 +80,7 @@ def _docker(folder: Path) -> Iterator[RuntimeBench]:
     install = Install(datastore="toy", version="1", image=IMAGE)
     sources = Sources(server="bin/env")
     port = free_port()
+    connections: list[Engine] = []
 
     def make() -> DockerRuntime:
         made = DockerRuntime(
@@ -93,12 +95,15 @@ def _docker(folder: Path) -> Iterator[RuntimeBench]:
             memory_mib=256,
         )
         made.programs(install, sources)
+        connections.append(made._engine)
         return made
 
     try:
         yield RuntimeBench(make(), make, user, Place(data, PurePosixPath(data)), install, sources)
     finally:
         clear(SOCKET, instance_id)
+        for connection in connections:
+            connection.close()
 
 
 _BENCHES: dict[str, Callable[[Path], Iterator[RuntimeBench]]] = {

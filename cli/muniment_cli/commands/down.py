@@ -20,6 +20,7 @@ from muniment.fault import Fault
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.installation import Installation
+from muniment_cli.settings import Settings, agent_python, load_settings
 
 __all__ = ["down"]
 
@@ -45,7 +46,9 @@ def down(
     Example: `muniment down`, or `muniment down --purge` to remove everything
     """
     directory = find_data(data)
-    cloud = LocalCloud(directory.layout(), LocalCloudSettings(), SystemClock(), agent_python=Path())
+    cloud = LocalCloud(
+        directory.layout(), LocalCloudSettings(), SystemClock(), agent_python=_agent_python(directory)
+    )
     servers = list(cloud.servers.shelf.all())
     if purge and not yes:
         _ask(directory, len(servers))
@@ -64,6 +67,14 @@ def down(
             print(
                 f"{_databases(killed)} did not stop in time and had to be killed; they recover at their next start"
             )
+
+
+def _agent_python(directory: DataDirectory) -> Path:
+    """What knows how to take containers away; stopping works with settings that cannot be read, too."""
+    try:
+        return agent_python(load_settings(directory.settings_file, os.environ))
+    except Fault:
+        return agent_python(Settings())
 
 
 def _ask(directory: DataDirectory, servers: int) -> None:

@@ -133,7 +133,7 @@ def _docker() -> Finding:
             trial.connect(_DOCKER_SOCKET)
         except OSError as error:
             return Finding(Verdict.NOTE, "docker", f"not usable ({error.strerror}); engines run as processes")
-    return Finding(Verdict.GOOD, "docker", "answers; engines run as processes all the same, so far")
+    return Finding(Verdict.GOOD, "docker", "answers; engines run in containers where the settings say so")
 
 
 def _nearest(place: Path) -> Path:

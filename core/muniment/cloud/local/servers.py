@@ -233,7 +233,7 @@ class Servers:
         if config is None or config.runtime != "docker":
             return ended
         # Docker starts an engine that is killed: it is gone once its container is.
-        self._containers.clear(config.instance_id)
+        Containers(self._python, config.docker_socket).clear(config.instance_id)
         return holders.end(limit_s=_END_S)
 
     def _read_config(self, record: ServerRecord) -> ServerConfig | None:

@@ -1,9 +1,9 @@
 """What of an instance is left in Docker, taken away."""
 
-from contextlib import suppress
+from contextlib import closing
 from uuid import UUID
 
-from muniment_guest.runtimes.docker.engine import NotFound, asked, of_instance, open_engine
+from muniment_guest.runtimes.docker.engine import asked, of_instance, open_engine, remove_container
 from muniment_guest.runtimes.docker.network import remove_network
 
 __all__ = ["clear"]
@@ -15,10 +15,9 @@ def clear(socket: str, instance_id: UUID) -> None:
     Raises:
         OpFailed: something is left.
     """
-    engine = open_engine(socket)
-    with asked("containers cannot be listed"):
-        found = engine.containers(all=True, filters=of_instance(instance_id))
-    for container in found:
-        with suppress(NotFound), asked("a container cannot be removed"):
-            engine.remove_container(container["Id"], force=True, v=True)
-    remove_network(engine, instance_id)
+    with closing(open_engine(socket)) as engine:
+        with asked("containers cannot be listed"):
+            found = engine.containers(all=True, filters=of_instance(instance_id))
+        for container in found:
+            remove_container(engine, container["Id"])
+        remove_network(engine, instance_id)

@@ -13,6 +13,7 @@ from docker.types import LogConfig, Mount
 from muniment.contract.guest import EngineUser
 from muniment_guest.files import write_whole
 from muniment_guest.runtimes.docker.engine import INSTANCE_LABEL, Engine
+from muniment_guest.runtimes.docker.network import NO_RESOLVER
 
 __all__ = ["Box", "Mounts", "Server"]
 
@@ -84,6 +85,7 @@ class Box:
         else:
             config |= {
                 "network_mode": server.network,
+                "dns": [NO_RESOLVER],
                 "port_bindings": {server.port: (server.address, server.port)},
                 "restart_policy": {"Name": "on-failure", "MaximumRetryCount": _RETRIES},
             }

@@ -1,5 +1,7 @@
 """The Docker engine of this machine, found by asking it: a client on the path says nothing about whether one answers."""
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -10,27 +12,33 @@ from docker.errors import APIError, DockerException, NotFound
 
 from muniment.contract.errors import Code, OpFailed
 
-__all__ = ["INSTANCE_LABEL", "Engine", "NotFound", "asked", "of_instance", "open_engine"]
+__all__ = ["INSTANCE_LABEL", "Engine", "NotFound", "asked", "of_instance", "open_engine", "remove_container"]
 
 INSTANCE_LABEL: Final = "muniment.instance"
 """On every container and network of ours, with the id of the instance that it belongs to."""
 _CALL_S: Final = 60
+_CONNECT_S: Final = 5.0
+_REMOVED_S: Final = 15.0
+_STEP_S: Final = 0.05
 
 Engine: TypeAlias = Any
 """A `docker.APIClient`: a package without types."""
 
 
-def open_engine(socket: str) -> Engine:
+def open_engine(path: str) -> Engine:
     """Connect and ask whether it is there.
 
     Raises:
         OpFailed: `precondition_failed`, retryable: nobody answers at the socket.
     """
     try:
-        engine = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=_CALL_S)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as first:
+            first.settimeout(_CONNECT_S)
+            first.connect(path)  # the package leaves a socket open behind that could not connect
+        engine = docker.APIClient(base_url=f"unix://{path}", version="auto", timeout=_CALL_S)
         engine.ping()
-    except (DockerException, requests.RequestException) as error:
-        message = f"no Docker engine answers at {socket}: start it, or set local.runtime to process"
+    except (OSError, DockerException, requests.RequestException) as error:
+        message = f"no Docker engine answers at {path}: start it, or set local.runtime to process"
         raise OpFailed(Code.PRECONDITION_FAILED, message, retryable=True) from error
     return engine
 
@@ -46,6 +54,26 @@ def asked(what: str, code: Code = Code.INTERNAL) -> Iterator[None]:
         raise OpFailed(code, f"{what}: {str(error.explanation)[:500]}", retryable=True) from error
     except (DockerException, requests.RequestException) as error:
         raise OpFailed(code, f"{what}: the Docker engine does not answer", retryable=True) from error
+
+
+def remove_container(engine: Engine, container: str) -> None:
+    """Have a container gone, running or not, whoever else is removing it; no-op when it is not there.
+
+    Raises:
+        OpFailed: it stays.
+    """
+    limit = time.monotonic() + _REMOVED_S
+    while True:
+        try:
+            with asked("a container cannot be removed"):
+                engine.remove_container(container, force=True, v=True)
+        except NotFound:
+            return
+        except OpFailed as failed:
+            # Docker refuses a second removal, and the first may have died with its process.
+            if "already in progress" not in failed.error.message or time.monotonic() > limit:
+                raise
+            time.sleep(_STEP_S)
 
 
 def of_instance(instance_id: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from muniment.contract.ops import Install
 from muniment_guest.files import write_whole
 from muniment_guest.processes import ProcessId, boot_id, identify, is_alive, wait_until
 from muniment_guest.runtimes.docker.container import Box, Mounts, Server
-from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked, open_engine
+from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked, open_engine, remove_container
 from muniment_guest.runtimes.docker.images import Images
 from muniment_guest.runtimes.docker.network import ensure_network
 from muniment_guest.runtimes.docker.tools import WRAPPED, Tool, ToolPipe, tool
@@ -136,7 +136,7 @@ class DockerRuntime:
         """See `Runtime`."""
         if self.server().running:
             return
-        self._remove_server()
+        remove_container(self._engine, self._name)
         server = Server(self._address, self._port, ensure_network(self._engine, self._instance_id))
         try:
             with asked("the engine's container cannot be started"):
@@ -245,10 +245,6 @@ class DockerRuntime:
     def _runs(self) -> bool:
         state = self._state()
         return state is not None and bool(state["Running"] or state["Restarting"])
-
-    def _remove_server(self) -> None:
-        with suppress(NotFound), asked("the engine's last container cannot be removed"):
-            self._engine.remove_container(self._name, force=True)
 
     def _log_tail(self) -> str:
         with suppress(NotFound, OpFailed), asked("the engine's log cannot be read"):

@@ -16,7 +16,7 @@ import requests
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Finished
-from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked
+from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked, remove_container
 from muniment_guest.runtimes.pipes import tail, widen
 
 __all__ = ["WRAPPED", "Tool", "ToolPipe", "tool"]
@@ -83,8 +83,7 @@ class Tool:
 
     def kill(self) -> None:
         """End it now."""
-        with suppress(NotFound), asked(f"{self._argv0} cannot be killed"):
-            self._engine.remove_container(self._container, force=True)
+        remove_container(self._engine, self._container)
 
     def _wait_until_ready(self) -> None:
         limit = time.monotonic() + _READY_S
