@@ -12,6 +12,8 @@ _skipped: dict[str, list[str]] = {}
 def pytest_configure() -> None:
     """Directories of `tmp_path` go where all others of the tests do."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch()))
+    # A test that names no data directory must not meet the one of the machine it runs on.
+    os.environ["MUNIMENT_DATA"] = "/proc/named-by-no-test"
 
 
 @pytest.hookimpl(wrapper=True)

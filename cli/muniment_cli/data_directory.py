@@ -5,7 +5,8 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,8 @@ __all__ = ["DATA_VARIABLE", "VERSION", "DataDirectory", "default_data", "find_da
 DATA_VARIABLE = "MUNIMENT_DATA"
 VERSION = "1"
 """Of the directory's layout; another one is refused, never guessed at."""
+
+_GOING = "being purged"
 
 _UNFIT = frozenset('$`"\\')
 """`initdb` asks its siblings for their version through a shell, their paths in double quotes."""
@@ -32,14 +35,14 @@ def default_data(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "muniment"
 
 
-def find_data(named: Path | None) -> "DataDirectory":
-    """The data directory that an operator's command works on; it must be there.
+def find_data(named: Path | None, *, is_to_go: bool = False) -> "DataDirectory":
+    """The data directory that an operator's command works on; it must be there, whole unless it `is_to_go`.
 
     Raises:
         BadInput: there is none, or it is of another version.
     """
     data = named_data(named)
-    data.check()
+    data.check(is_to_go=is_to_go)
     return data
 
 
@@ -64,6 +67,7 @@ class DataDirectory:
         self.gateway_file = root / "gateway"
         self.run_file = root / "run"
         self.lock_file = root / "lock"
+        self.rebuild_lock_file = root / "rebuild.lock"
         self.cloud = root / "cloud"
         self.own_backups = root / "backups"
         self._made: list[Path] = []
@@ -72,6 +76,11 @@ class DataDirectory:
     def is_complete(self) -> bool:
         """Whether a first start came to its end here."""
         return self.version_file.exists()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether a purge was begun here."""
+        return self.is_complete and self.version_file.read_text().strip() == _GOING
 
     @property
     def is_untouched(self) -> bool:
@@ -83,8 +92,8 @@ class DataDirectory:
         except OSError:
             return False  # whoever opens it is told why
 
-    def check(self) -> None:
-        """See that a control plane of this version has been here.
+    def check(self, *, is_to_go: bool = False) -> None:
+        """See that a control plane of this version has been here, and that it is not on its way out unless it `is_to_go`.
 
         Raises:
             BadInput: it has not; says what to do.
@@ -98,11 +107,22 @@ class DataDirectory:
             ) from None
         except OSError as error:
             raise BadInput(f"{self.root} cannot be read: {error.strerror}") from error
+        if version == _GOING:
+            if is_to_go:
+                return
+            raise BadInput(
+                f"a purge of {self.root} was begun and did not come to its end; finish it: "
+                f"`muniment down --purge --data {shlex.quote(str(self.root))}`"
+            )
         if version != VERSION:
             raise BadInput(
                 f"{self.root} is of version {version[:20]!r}; this program works with version {VERSION}, "
                 "so use the release that made it"
             )
+
+    def begin_purge(self) -> None:
+        """From here on nothing starts here any more, and only a purge goes on: half of an installation looks like a whole."""
+        write_durably(self.version_file, f"{_GOING}\n".encode())
 
     def make(self) -> None:
         """Make the directory for a first start, or take one that a first start left unfinished.
@@ -182,6 +202,22 @@ class DataDirectory:
         file.flush()
         return file
 
+    @contextmanager
+    def rebuilding(self) -> Iterator[None]:
+        """Be the one who rebuilds the read models here, beside the control plane or without it.
+
+        Raises:
+            BadInput: somebody else does.
+        """
+        with self.rebuild_lock_file.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BadInput(
+                    f"another `muniment rebuild` is at work on {self.root}; nothing was changed"
+                ) from None
+            yield
+
     def _is_lock(self, file: IO[str]) -> bool:
         """Whether others who come will lock the same file: a first start that is refused takes its own away."""
         try:
@@ -202,17 +238,41 @@ class DataDirectory:
         return None
 
     def layout(self) -> Layout:
-        """Where the local cloud keeps what; makes the short directory for sockets when it is not there."""
-        return Layout(root=self.cloud, run=self._run_directory(), gateway_file=self.gateway_file)
-
-    def _run_directory(self) -> Path:
+        """Where the local cloud keeps what. The short directory for sockets need not be there; its name is drawn once."""
         if not self.run_file.exists():
-            parent = Path("/run/muniment") if os.geteuid() == 0 else Path(f"/tmp/muniment-{os.geteuid()}")  # noqa: S108 - checked below
-            write_durably(self.run_file, f"{parent / secrets.token_hex(4)}\n".encode())
-        run = Path(self.run_file.read_text().strip())
-        for folder in (run.parent, run):
-            _make_own(folder)
-        return run
+            self._draw_run()
+        return Layout(root=self.cloud, run=Path(self._run_lines()[0]), gateway_file=self.gateway_file)
+
+    @property
+    def home(self) -> Path | None:
+        """The path under which this directory got its directory for sockets; None where nothing tells."""
+        lines = self._run_lines() if self.run_file.exists() else []
+        return Path(lines[1]) if len(lines) > 1 else None
+
+    def settle(self) -> bool:
+        """Make this path the home of the directory, as far as it was another's; whether it was.
+
+        The directory for sockets stays with the old path: a copy that settles shares none with its original.
+        """
+        if self.home == self.root:
+            return False
+        if self.home is None:
+            self._write_run(self.layout().run)
+            return False
+        is_linked = self.home.exists()  # then it is this very directory
+        if not is_linked:
+            self._draw_run()
+        return not is_linked
+
+    def _run_lines(self) -> list[str]:
+        return self.run_file.read_text().splitlines()
+
+    def _draw_run(self) -> None:
+        parent = Path("/run/muniment") if os.geteuid() == 0 else Path(f"/tmp/muniment-{os.geteuid()}")  # noqa: S108 - checked when it is made
+        self._write_run(parent / secrets.token_hex(4))
+
+    def _write_run(self, run: Path) -> None:
+        write_durably(self.run_file, f"{run}\n{self.root}\n".encode())
 
     def _own_names(self) -> set[str]:
         names = {value.name for value in vars(self).values() if isinstance(value, Path)} - {self.root.name}
@@ -221,15 +281,3 @@ class DataDirectory:
             e.name for e in os.scandir(self.root) if e.name.startswith(tuple(f".{n}-" for n in names))
         }
         return names | temporary | {f"{n}{end}" for n in names for end in ("-wal", "-shm", "-journal")}
-
-
-def _make_own(folder: Path) -> None:
-    """Make a directory where everybody may make one, and be sure that it is ours."""
-    mode = 0o711 if os.geteuid() == 0 else 0o700
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise BadInput(
-            f"{folder} is not a directory of ours; remove it, it is needed for the sockets of databases"
-        )
-    folder.chmod(mode)

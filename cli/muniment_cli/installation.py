@@ -1,7 +1,7 @@
 """An installation's files, opened: what roles and operators' commands work on. Each part is opened when it is first used."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from os import environ
 from pathlib import Path
@@ -85,12 +85,52 @@ class Installation:
 
     @cached_property
     def read_model(self) -> "ReadModel":
-        """The read models; made anew when they are not there."""
+        """The read models, to read. Where no control plane runs that would do it, they are brought up to date first.
+
+        Raises:
+            BadInput: they are another release's, which nobody but the control plane or `muniment rebuild` replaces.
+            Fault: they cannot be opened, or the control plane is building them anew.
+        """
         # Their library takes longer to import than all the rest; verify, down and drivers do without.
+        from muniment_projections.projector import Overtaken, Projector  # noqa: PLC0415
+        from muniment_projections.read_model import ReadModelMissing  # noqa: PLC0415
+
+        if self.data.holder() is not None:
+            return self._existing_read_model()
+        try:
+            read_model = self._existing_read_model()
+        except ReadModelMissing:
+            read_model = self._opened_read_model()
+        # Overtaken: by a control plane that starts, or by another reader; they go on where this one leaves off.
+        with suppress(Overtaken):
+            Projector(self.ledger.log, read_model).catch_up()
+        return read_model
+
+    def keep_read_model(self) -> "ReadModel":
+        """The read models, for the one who keeps them up to date and holds the lock; made when they are not there."""
+        self.read_model = self._opened_read_model()
+        return self.read_model
+
+    def _opened_read_model(self) -> "ReadModel":
         from muniment_projections.catalogue import CATALOGUE  # noqa: PLC0415
         from muniment_projections.read_model import ReadModel  # noqa: PLC0415
 
         return ReadModel.open(self.data.read_models_file, CATALOGUE)
+
+    def _existing_read_model(self) -> "ReadModel":
+        from muniment_projections.catalogue import CATALOGUE  # noqa: PLC0415
+        from muniment_projections.read_model import ReadModel, ReadModelOfAnotherRelease  # noqa: PLC0415
+
+        try:
+            return ReadModel.existing(self.data.read_models_file, CATALOGUE)
+        except ReadModelOfAnotherRelease as other:
+            if self.data.holder() is None:
+                advice = "start this release with `muniment up`, or run its `muniment rebuild`, which makes them anew"
+            else:
+                advice = (
+                    "ask with the program that runs there, or stop it with `muniment down` and start this one"
+                )
+            raise BadInput(f"{other.message}; {advice}; nothing was changed") from other
 
     @cached_property
     def users(self) -> UsersFile:

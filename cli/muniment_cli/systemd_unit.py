@@ -14,7 +14,7 @@ UNIT_MARK: Final = "# Written by `muniment service install`; `muniment service u
 
 _TEXT: Final = """\
 {mark}[Unit]
-Description=Muniment: databases as a service ({shown})
+{description}
 {after}# The data directory would be made anew below a mount point whose disk is not there yet.
 RequiresMountsFor={mounts}
 # A trouble that lasts for a while, such as a full disk, must not end the trying.
@@ -58,6 +58,11 @@ class Unit:
     is_reached_from_outside: bool = False
     """It listens on an address that is there only once the network is up."""
 
+    @property
+    def description(self) -> str:
+        """The line that says whose unit it is: one for each data directory."""
+        return f"Description=Muniment: databases as a service ({_specifiers(str(self.data))})"
+
     def text(self) -> str:
         """The file's content.
 
@@ -66,7 +71,7 @@ class Unit:
         """
         return _TEXT.format(
             mark=UNIT_MARK,
-            shown=_specifiers(str(self.data)),
+            description=self.description,
             after=self._after(),
             mounts=" ".join(_word(place.resolve()) for place in (self.data, *self.places)),
             program=_word(self.program),

@@ -38,6 +38,7 @@ _BACKOFF_S: Final = 0.5
 _BACKOFF_S_MAX: Final = 5.0
 _BOOT_AGAIN_S: Final = 10.0
 _LOG_CHECK_S: Final = 60.0
+_VOLUME_LOOK_S: Final = 5.0
 _IDLE_S_MAX: Final = 5.0
 _JOB_WAIT_S: Final = 0.05
 _JOB_WAIT_S_MAX: Final = 0.5
@@ -91,7 +92,7 @@ class Agent:
         self._link = Link(
             config.instance_id, config.key_epoch, config.server_id, transport, files, offset_clock
         )
-        self._keeper = EngineKeeper(self._server.driver.start, elapsed=elapsed)
+        self._keeper = EngineKeeper(self._server.start_engine, elapsed=elapsed)
         self._health = HealthWatch(self._server.driver.probe, elapsed=elapsed)
         self._pulse = Pulse(elapsed=elapsed)
         self._driver = loaded.manifest
@@ -101,6 +102,8 @@ class Agent:
         self._next_contact = 0.0
         self._next_boot = 0.0
         self._next_log_check = 0.0
+        self._next_volume_look = 0.0
+        self._has_volume_changed = False
         self._job_wait_s = _JOB_WAIT_S
         self._is_waiting = False
         self._stop: Stop | None = None
@@ -140,6 +143,7 @@ class Agent:
         for said in self._machine.tend():
             self._say(said)
             concluded = concluded or isinstance(said, Outcome)
+        self._tend_volume()
         self._tend_engine(at_once=concluded)
         self._bound_logs()
         # Looked at once: between two looks the moment may pass, and a pause takes no negative time.
@@ -181,6 +185,12 @@ class Agent:
             self._next_boot = self._elapsed() + _BOOT_AGAIN_S
             log.error("volume is not there", reason=failed.error.message)
 
+    def _tend_volume(self) -> None:
+        """Watched from outside: an engine that meets a full volume may not be there to say so."""
+        if self._elapsed() >= self._next_volume_look:
+            self._next_volume_look = self._elapsed() + _VOLUME_LOOK_S
+            self._has_volume_changed = self._server.tend_volume() or self._has_volume_changed
+
     def _tend_engine(self, *, at_once: bool = False) -> None:
         """Start the engine where it is due, and notice how it is: `at_once` after a command, which may have changed it."""
         is_wanted = self._journal.mark(ENGINE_MARK) == ENGINE_ON
@@ -202,6 +212,8 @@ class Agent:
         if not self._link.is_enrolled:
             # Made now it would show a key that the enrolment replaces.
             return
+        changed = changed or self._has_volume_changed
+        self._has_volume_changed = False
         beat = self._pulse.beat(self._make_beat, changed=changed)
         if beat is not None and (changed or not self._beats):
             self._beats.append(beat)

@@ -14,7 +14,7 @@ from muniment.contract import ops
 from muniment.contract.errors import OpFailed
 from muniment.contract.guest import GuestDriver
 from muniment.contract.manifest import CONTRACT_MAJOR, CONTRACT_MINOR
-from muniment.contract.messages import VolumeFacts
+from muniment.contract.messages import Health, VolumeFacts
 from muniment.contract.ops import Describe, Nothing
 from muniment.fault import Fault
 from muniment.secret import Secret
@@ -22,6 +22,7 @@ from muniment_guest.config import Layout
 from muniment_guest.driver import LoadedDriver
 from muniment_guest.host import host_of, volume_of
 from muniment_guest.journal import DiskJournal
+from muniment_guest.reserve import Reserve
 from muniment_guest.volume import Prepared, read_prepared, write_prepared
 from muniment_guest.work import Work, decode_args
 
@@ -30,6 +31,10 @@ __all__ = ["Server", "agent_version"]
 log = structlog.get_logger()
 
 _STOP_S = 45.0
+_LEVELS = 20
+"""A volume that fills is told of at every twentieth of its size."""
+_STARTS = frozenset({ops.SERVER_START.name, ops.SERVER_RESTART.name})
+"""Ops that start an engine, which needs room."""
 
 
 class Server:
@@ -44,6 +49,8 @@ class Server:
         self._host = host_of(layout, self._volume)
         self.driver: GuestDriver = loaded.guest(self._host)
         self._work = Work(self.driver, clock, datastore=layout.config.datastore)
+        self._reserve = Reserve(self._agent_directory)
+        self._level = -1
         self.is_attached = False
 
     def boot(self) -> None:
@@ -73,6 +80,8 @@ class Server:
             self.power_off()
             write_prepared(self._layout.prepared, None)
             return Nothing()
+        if op in _STARTS:
+            self._make_room()
         return self._work.act(op, args, secrets)
 
     def abandon(self, op: str, args: bytes) -> None:
@@ -95,12 +104,37 @@ class Server:
         """Whether the engine's main process lives."""
         return self._host.runtime.server().running
 
+    def start_engine(self) -> Health:
+        """Start it, with room to recover in where the volume is full.
+
+        Raises:
+            OpFailed: it does not start.
+        """
+        self._make_room()
+        return self.driver.start()
+
+    def tend_volume(self) -> bool:
+        """Keep its reserve, and see how full it is; whether that changed by a twentieth since it was last said."""
+        if not self.is_attached or (room := self._volume.room()) is None:
+            return False
+        size, available = room
+        self._reserve.keep(available)
+        level = _LEVELS * (size - available) // size if size else 0
+        if level == self._level:
+            return False
+        self._level = level
+        return True
+
     def volume_facts(self) -> VolumeFacts | None:
         """What the volume holds; None while there is none."""
         try:
             return self._volume.facts()
         except OpFailed:
             return None
+
+    def _make_room(self) -> None:
+        if self.is_attached and (room := self._volume.room()) is not None:
+            self._reserve.make_room(room[1])
 
     @property
     def _agent_directory(self) -> Path:
@@ -111,6 +145,7 @@ class Server:
         prepared = Prepared(volume_id=wanted.volume_id, filesystem_uuid=wanted.filesystem_uuid)
         write_prepared(self._layout.prepared, prepared)
         self._join_journal()
+        self.tend_volume()  # before anybody writes
         return facts
 
     def _join_journal(self) -> None:

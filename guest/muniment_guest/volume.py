@@ -72,6 +72,11 @@ class Volume(Protocol):
         """
         ...
 
+    def room(self) -> tuple[int, int] | None:
+        """What its filesystem holds and what may still be written, in bytes, at no cost; None where nothing limits it, or
+        while it is not prepared."""
+        ...
+
     def detach(self) -> None:
         """Let go of it, so that it can be taken away; no-op when it is not there.
 
@@ -128,6 +133,10 @@ class DirectoryVolume:
             reflink=has_reflink(self.root / "agent"),
             enforced=False,
         )
+
+    def room(self) -> tuple[int, int] | None:
+        """See `Volume`: the file system is shared, and nothing limits what is written to this part of it."""
+        return None
 
     def detach(self) -> None:
         """See `Volume`: there is nothing to let go of."""

@@ -6,7 +6,7 @@ import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from muniment.contract.ops import PrepareVolume
 from muniment.durable_file import sync_folder
 from muniment_guest.files import write_durably
 from muniment_guest.processes import wait_until
-from muniment_guest.volume import Prepared, has_reflink, lay_out, statvfs_bytes
+from muniment_guest.volume import Prepared, lay_out, statvfs_bytes
 
 __all__ = ["XfsVolume"]
 
@@ -33,7 +33,11 @@ _UNMOUNT_S: Final = 5.0
 _XFS_MAGIC: Final = b"XFSB"
 _UUID_AT: Final = 32
 _IN_PROGRESS_AT: Final = 126
-"""Places in the superblock; the second is not 0 until mkfs has written everything."""
+_RO_COMPAT_AT: Final = 212
+"""Places in the superblock (`struct xfs_dsb`, all numbers big-endian): the second is not 0 until mkfs has written
+everything, the third tells features."""
+_RO_COMPAT_REFLINK: Final = 1 << 2
+_HEAD_BYTES: Final = 512
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,7 +73,7 @@ class XfsVolume:
             self._check_mounted(prepared.filesystem_uuid)
             return
         block = self._block_device()
-        if _xfs_uuid(block) != prepared.filesystem_uuid:
+        if _read_head(block).uuid != prepared.filesystem_uuid:
             raise OpFailed(Code.STORAGE_UNAVAILABLE, f"{self._device} is not volume {prepared.volume_id}")
         self._mount(block)
 
@@ -78,15 +82,23 @@ class XfsVolume:
         if not self._is_mounted():
             raise OpFailed(Code.PRECONDITION_FAILED, "the volume is not prepared")
         size, used, available = statvfs_bytes(self.root)
+        head = _read_head(self._mounted_device())
         return VolumeFacts(
             filesystem="xfs",
-            uuid=_xfs_uuid(self._mounted_device()),
+            uuid=head.uuid,
             size_bytes=size,
             used_bytes=used,
             available_bytes=available,
-            reflink=has_reflink(self.root / "agent"),
+            reflink=head.reflink,  # on a full volume it cannot be tried
             enforced=True,
         )
+
+    def room(self) -> tuple[int, int] | None:
+        """See `Volume`."""
+        if not self._is_mounted():
+            return None
+        size, _, available = statvfs_bytes(self.root)
+        return size, available
 
     def detach(self) -> None:
         """See `Volume`; the loop device goes with the mount."""
@@ -107,12 +119,12 @@ class XfsVolume:
         blank and removed once it was mounted, is what allows to begin again. A filesystem that is complete is left alone
         even then.
         """
-        found, is_complete = _xfs_head(block)
-        if found is not None and found != wanted.filesystem_uuid:
+        head = _read_head(block)
+        if head.uuid is not None and head.uuid != wanted.filesystem_uuid:
             raise OpFailed(
-                Code.CONFLICT, f"{self._device} holds the XFS {found}, not that of {wanted.volume_id}"
+                Code.CONFLICT, f"{self._device} holds the XFS {head.uuid}, not that of {wanted.volume_id}"
             )
-        if found is not None and is_complete:
+        if head.uuid is not None and head.is_complete:
             return
         if self._noted() == wanted.filesystem_uuid:
             log.warning("format was interrupted and begins again", device=str(self._device))
@@ -215,24 +227,34 @@ class XfsVolume:
             raise OpFailed(Code.STORAGE_UNAVAILABLE, message) from error
 
     def _check_mounted(self, uuid: UUID) -> None:
-        if (found := _xfs_uuid(self._mounted_device())) != uuid:
+        if (found := _read_head(self._mounted_device()).uuid) != uuid:
             raise OpFailed(Code.CONFLICT, f"the filesystem {found} is mounted at {self.root}, not {uuid}")
 
 
-def _xfs_uuid(block: Path) -> UUID | None:
-    return _xfs_head(block)[0]
+class _Head(NamedTuple):
+    """What the first block of a device says of the XFS on it."""
+
+    uuid: UUID | None
+    """None: there is no XFS."""
+    is_complete: bool
+    """Whether mkfs came to its end."""
+    reflink: bool
 
 
-def _xfs_head(block: Path) -> tuple[UUID | None, bool]:
-    """UUID of the XFS on a device (none: there is no XFS), and whether mkfs came to its end, from the first block."""
+def _read_head(block: Path) -> _Head:
     try:
         with open(block, "rb") as file:
-            head = file.read(_IN_PROGRESS_AT + 1)
+            head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise OpFailed(Code.STORAGE_UNAVAILABLE, f"{block} cannot be read: {error.strerror}") from error
-    if len(head) <= _IN_PROGRESS_AT or not head.startswith(_XFS_MAGIC):
-        return None, False
-    return UUID(bytes=head[_UUID_AT : _UUID_AT + 16]), head[_IN_PROGRESS_AT] == 0
+    if len(head) < _HEAD_BYTES or not head.startswith(_XFS_MAGIC):
+        return _Head(None, is_complete=False, reflink=False)
+    features = int.from_bytes(head[_RO_COMPAT_AT : _RO_COMPAT_AT + 4])
+    return _Head(
+        UUID(bytes=head[_UUID_AT : _UUID_AT + 16]),
+        is_complete=head[_IN_PROGRESS_AT] == 0,
+        reflink=bool(features & _RO_COMPAT_REFLINK),
+    )
 
 
 def _size_bytes(device: Path) -> int:

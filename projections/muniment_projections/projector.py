@@ -17,7 +17,7 @@ from muniment_projections.row import OPEN
 from muniment_projections.timeline import timeline_row
 from muniment_projections.waiting import Arrivals
 
-__all__ = ["BATCH", "LogReader", "Overtaken", "ProjectionFailed", "Projector"]
+__all__ = ["BATCH", "LogReader", "Overtaken", "ProjectionFailed", "Projector", "TellsAnotherLog"]
 
 BATCH = 500
 """Events in one transaction: large enough to make the commit cheap, small enough that a reader of today waits little."""
@@ -39,6 +39,19 @@ class LogReader(Protocol):
 
 class Overtaken(Exception):
     """Another projector moves the same read models: this one must stop. Nothing of its batch was written."""
+
+
+class TellsAnotherLog(Fault):
+    """The read models were made from another log than the one that is to be followed."""
+
+    def __init__(self, position: int) -> None:
+        """They stand at `position`, where this log says something else, or nothing."""
+        super().__init__(
+            "read model",
+            f"the read models tell another log than this one (at position {position}); rebuild them with "
+            "`muniment rebuild`, or delete their file",
+            retryable=False,
+        )
 
 
 class ProjectionFailed(Exception):
@@ -140,17 +153,16 @@ class Projector:
         return found
 
     def _check_log(self) -> None:
-        """Refuse to go on with a log that is not the one these read models were made from."""
+        """Refuse to go on with a log that is not the one these read models were made from.
+
+        Raises:
+            TellsAnotherLog: it is not.
+        """
         if self._at.position == 0:
             return
         last = self._log.read(self._at.position - 1, 1)
         if not last or (last[0].position, last[0].digest) != (self._at.position, self._at.digest):
-            raise Fault(
-                "read model",
-                f"the read models tell another log than this one (at position {self._at.position}); rebuild them with "
-                "`muniment rebuild`, or delete their file",
-                retryable=False,
-            )
+            raise TellsAnotherLog(self._at.position)
 
     def _is_current(self, connection: Connection) -> bool:
         """Whether the generation is still the one to keep; if another went live, take that up, without its events."""

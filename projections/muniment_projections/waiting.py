@@ -3,7 +3,7 @@
 import time
 from threading import Condition
 
-from muniment_projections.read_model import ReadModel
+from muniment_projections.read_model import ReadModel, ReadModelMissing
 
 __all__ = ["POLL_S", "Arrivals"]
 
@@ -46,5 +46,8 @@ class Arrivals:
     def _has_passed(self, position: int) -> bool:
         if self._position >= position:
             return True
-        self.advanced(self._read_model.position())
+        try:
+            self.advanced(self._read_model.position())
+        except ReadModelMissing:
+            return False  # what was saved is saved; its keeper builds them anew
         return self._position >= position

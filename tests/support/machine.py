@@ -177,6 +177,7 @@ class Machine:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "MUNIMENT_"))}
         # Compiled once for all tests: without, every start of the program compiles all that it imports.
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        kept["MUNIMENT_DATA"] = "/proc/named-by-no-test"
         return {**kept, "PYTHONWARNINGS": "", "PYTHONPYCACHEPREFIX": _BYTE_CODE, **variables}
 
 

@@ -1,8 +1,6 @@
 """`muniment down`: everything of an installation stops; with `--purge` it goes."""
 
-import contextlib
 import os
-import shutil
 import signal
 import sys
 import time
@@ -15,11 +13,11 @@ from muniment.clock import SystemClock
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.servers import ServerRecord
 from muniment.cloud.local.settings import LocalCloudSettings
-from muniment.domain.backup import BackupRequested
 from muniment.fault import Fault
+from muniment_cli.commands.purge import Purge
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.failure import BadInput, Failure
-from muniment_cli.installation import Installation
+from muniment_cli.home import check_home
 from muniment_cli.settings import Settings, agent_python, load_settings
 
 __all__ = ["down"]
@@ -30,13 +28,20 @@ _EXIT_S = 3.0
 """From the moment an agent gave its lock back until its process is gone; the last thing it does."""
 _LOOK_S = 0.05
 _LINE_S = 5.0
-_PAGE = 500
 
 
 def down(
     *,
     purge: Annotated[
         bool, Parameter(negative="", help="Remove every database, backup, account and key as well.")
+    ] = False,
+    leave_backups: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="With --purge: leave backups that lie outside of the data directory, for when their disk is gone for good. "
+            "Without the key, which goes, nobody can open them.",
+        ),
     ] = False,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
     data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
@@ -45,17 +50,23 @@ def down(
 
     Example: `muniment down`, or `muniment down --purge` to remove everything
     """
-    directory = find_data(data)
+    if leave_backups and not purge:
+        raise BadInput("--leave-backups goes with --purge; without it every backup stays")
+    directory = find_data(data, is_to_go=purge)
+    check_home(directory)
     cloud = LocalCloud(
         directory.layout(), LocalCloudSettings(), SystemClock(), agent_python=_agent_python(directory)
     )
     servers = list(cloud.servers.shelf.all())
-    if purge and not yes:
-        _ask(directory, len(servers))
+    end = Purge(directory, cloud, leaves_backups=leave_backups)
+    if purge:
+        end.check()
+        if not yes:
+            _ask(directory, len(servers))
     ran = _stop_plane(directory)
     with directory.lock():
         if purge:
-            _purge(directory, cloud)
+            end.run()
             return
         if not ran and all(cloud.servers.is_quiet(server) for server in servers):
             _stop_servers(cloud, servers)  # only file systems are left to take down
@@ -124,68 +135,6 @@ def _stop_servers(cloud: LocalCloud, servers: list[ServerRecord]) -> int:
     for server in servers:
         cloud.servers.end(server)
     return len(waiting)
-
-
-def _purge(directory: DataDirectory, cloud: LocalCloud) -> None:
-    """Remove everything; what is interrupted here is finished by the next purge, since the version file goes last."""
-    for server in cloud.servers.shelf.all():
-        if not cloud.servers.remove(server):
-            raise Failure(f"processes of server {server.id} do not end; try again")
-    _purge_backups(directory)
-    run = directory.layout().run
-    try:
-        for entry in directory.root.iterdir():
-            if entry not in (directory.version_file, directory.lock_file):
-                _remove(entry)
-        _remove(run)
-        directory.version_file.unlink(missing_ok=True)
-        directory.lock_file.unlink(missing_ok=True)
-        _remove_root(directory.root)
-    except OSError as error:
-        raise Failure(f"{error.filename} cannot be removed: {error.strerror}") from error
-    with contextlib.suppress(OSError):  # another installation has its own directory beside
-        run.parent.rmdir()
-    print(f"removed: everything of {directory.root}")
-
-
-def _purge_backups(directory: DataDirectory) -> None:
-    """Backups on another disk are removed one by one, since others may lie beside them."""
-    try:
-        installation = Installation(directory)
-    except Fault:
-        return  # the settings went with an earlier purge, and so had the backups
-    try:
-        if installation.backups_mark is None:
-            return
-        installation.check_backups()
-        after, log = 0, installation.ledger.log
-        while page := log.read(after, _PAGE):
-            for logged in page:
-                if isinstance(logged.event, BackupRequested):
-                    event = logged.event
-                    reference = installation.objects.reference(
-                        event.project_id, event.originator_id, until_s=0
-                    )
-                    installation.objects.purge(reference)
-            after = page[-1].position
-        installation.backups_mark.path.unlink()
-    finally:
-        installation.close()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _remove_root(root: Path) -> None:
-    """Remove the empty data directory; where it is a link to another place, both."""
-    place = root.resolve()
-    if root.is_symlink():
-        root.unlink()
-    place.rmdir()
 
 
 def _databases(count: int) -> str:

@@ -17,7 +17,6 @@ from muniment_cli.installation import Installation, opened
 from muniment_cli.output import console
 from muniment_cli.shown import everything
 from muniment_projections.instances import Instances
-from muniment_projections.projector import Projector
 from muniment_projections.timeline import EVENTS_MAX, Timeline
 
 __all__ = ["events"]
@@ -49,8 +48,6 @@ def events(
     Example: `muniment events --instance demo --tail 20 --follow`
     """
     with opened(data) as installation:
-        if installation.data.holder() is None:
-            Projector(installation.ledger.log, installation.read_model).catch_up()
         history = _History(
             Timeline(installation.read_model),
             None if instance is None else _instance_id(installation, instance),

@@ -10,12 +10,14 @@ from muniment.clock import seconds
 from muniment.cloud.recipes import Kind
 from muniment.contract.messages import VolumeFacts
 from muniment.domain.guest import SILENT_S
+from muniment.fault import Fault
 from muniment.store.events import head
 from muniment.store.recorder import Recorder
 from muniment.store.transaction import Transaction
 from muniment.store.verify import verify_log
 from muniment_cli.commands.finding import Finding, Verdict
 from muniment_cli.commands.machine_findings import port_finding
+from muniment_cli.failure import BadInput
 from muniment_cli.installation import Installation
 from muniment_cli.shown import everything
 from muniment_projections.operations import Operations
@@ -85,7 +87,10 @@ def plane_findings(installation: Installation) -> Iterator[Finding]:
             outcome,
             "" if good else "look at the log",
         )
-    lag = installation.ledger.log.head() - installation.read_model.position()
+    try:
+        lag = installation.ledger.log.head() - installation.read_model.position()
+    except (BadInput, Fault):
+        return  # told where they are read
     if lag > _LAG_MAX:
         yield Finding(Verdict.WRONG, "read models", f"{lag} events behind the log", "muniment rebuild")
 
@@ -94,6 +99,14 @@ def work_findings(installation: Installation) -> Iterator[Finding]:
     """Agents that do not run or are not heard of, and operations that do not get on."""
     yield from _agents(installation)
     yield from _volumes(installation)
+    try:
+        yield from _operations(installation)
+    except (BadInput, Fault) as unreadable:
+        yield Finding(Verdict.WRONG, "read models", unreadable.message, "muniment rebuild")
+
+
+def _operations(installation: Installation) -> Iterator[Finding]:
+    """Those that are under way, and those that do not get on."""
     for operation in everything(Operations(installation.read_model), has_ended="no"):
         stuck = [step for step in operation["steps"] if step["is_blocked"] or step["failures"]]
         about = f"{operation['kind']} {operation['id']}"
@@ -126,6 +139,13 @@ def _agents(installation: Installation) -> Iterator[Finding]:
                 f"it does not run: {servers.last_words(record) or 'it left no word'}",
                 f"look at {servers.shelf.path(record.id) / 'log'}; muniment up starts it",
             )
+        elif (lacking := servers.lacks_run_directory(record)) is not None:
+            yield Finding(
+                Verdict.WRONG,
+                about,
+                f"the directory of its database's sockets, {lacking}, was taken away: backups and changes fail",
+                f"muniment instance restart {record.tag.instance_id}",
+            )
         elif (at_s := heard.get(record.id)) is not None and now_s - at_s > SILENT_S:
             yield Finding(
                 Verdict.WRONG,
@@ -157,7 +177,11 @@ def volume_finding(instance_id: UUID, facts: VolumeFacts) -> Finding:
         return Finding(Verdict.GOOD, about, text)
     verdict = Verdict.WARN if percent < _FULL else Verdict.WRONG
     return Finding(
-        verdict, about, text, "delete data, or restore a backup into an instance with a larger volume"
+        verdict,
+        about,
+        text,
+        "delete data, or restore a backup into an instance with a larger volume; where even that finds no space, stop what "
+        f"writes and run: muniment instance restart {instance_id}, which gives room from a reserve",
     )
 
 

@@ -18,7 +18,7 @@ from muniment_cli.rest import Body, Rest, logged_in
 
 __all__ = ["app"]
 
-app = App(name="instance", help="Create, list, show, connect to and delete databases.")
+app = App(name="instance", help="Create, list, show, connect to, restart and delete databases.")
 
 _COLUMNS = ("id", "name", "status", "operating_status", "datastore", "addresses", "size_gib")
 _LIMIT_S = 900.0
@@ -118,6 +118,21 @@ def show(instance: NameOrId, *, cloud: Cloud = None, output: Output = "table") -
     """
     with logged_in(cloud) as rest:
         _print(rest.find("instances", instance), output)
+
+
+@app.command
+def restart(instance: NameOrId, *, wait: Wait = False, cloud: Cloud = None) -> None:
+    """Restart the engine of an instance; whoever is connected loses the connection.
+
+    Example: `muniment instance restart shop --wait`
+    """
+    with logged_in(cloud) as rest:
+        found = rest.find("instances", instance)
+        rest.post(f"/instances/{found['id']}/action", {"restart": {}})
+        if wait:
+            look = f"muniment instance show {found['id']}"
+            follow_operation(rest, "restart_instance", limit_s=_LIMIT_S, look=look, instance_id=found["id"])
+    print(f"instance {found['name']} ({found['id']}) {'was restarted' if wait else 'is being restarted'}")
 
 
 @app.command

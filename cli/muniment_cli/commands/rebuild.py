@@ -7,10 +7,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from muniment_cli.failure import FAILED
+from muniment_cli.failure import FAILED, BadInput, Failure
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, console, print_record
-from muniment_projections.projector import Projector
+from muniment_projections.projector import Overtaken, Projector, TellsAnotherLog
+from muniment_projections.read_model import ReadModelMissing
 from muniment_projections.rebuild import RebuildProgress, Rebuilt
 from muniment_projections.rebuild import rebuild as run_rebuild
 
@@ -27,20 +28,28 @@ def rebuild(
     """Fold the whole log into new read models beside the live ones, compare both row by row, and switch.
 
     Runs beside `muniment up`, which goes on answering. Exit code 1 when the old ones were not what the log says; they
-    are replaced in any case.
+    are replaced in any case. Where there were none that this release can read, there is nothing to compare, and `equal`
+    is empty.
 
     Example: `muniment rebuild`
     """
     began_s = time.monotonic()
-    with opened(data) as installation:
-        rebuilt = _run(installation)
+    with opened(data) as installation, installation.data.rebuilding():
+        had_none = _begin(installation)
+        try:
+            rebuilt = _run(installation)
+        except (Overtaken, ReadModelMissing) as error:
+            raise Failure(
+                f"the read models changed under the rebuild: {error}; run `muniment rebuild` again"
+            ) from error
     proof = rebuilt.proof
     print_record(
         {
-            "equal": proof.is_equal,
+            "equal": None if had_none else rebuilt.is_equal,
             "rows": proof.rows,
             "differing": proof.differing,
             "differences": [str(difference) for difference in proof.differences],
+            "events_lacking": rebuilt.lacking,
             "log_position": rebuilt.position,
             "digest": proof.digest,
             "generation": rebuilt.generation,
@@ -48,14 +57,25 @@ def rebuild(
         },
         output,
     )
-    return 0 if proof.is_equal else FAILED
+    return 0 if rebuilt.is_equal else FAILED
+
+
+def _begin(installation: Installation) -> bool:
+    """Open what there is to compare with, up to date where nobody keeps it so; True if there was nothing to compare."""
+    try:
+        _ = installation.read_model
+    except TellsAnotherLog:
+        installation.keep_read_model()  # as it is: what differs is what is to be found
+    except (BadInput, ReadModelMissing):
+        if installation.data.holder() is not None:
+            raise
+        Projector(installation.ledger.log, installation.keep_read_model()).catch_up()
+        return True
+    return False
 
 
 def _run(installation: Installation) -> Rebuilt:
     log, read_model = installation.ledger.log, installation.read_model
-    if installation.data.holder() is None:
-        # Nobody keeps the live ones up to date; what they lack would count as a difference.
-        Projector(log, read_model).catch_up()
     place = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=place, transient=True, disable=not place.is_terminal) as progress:

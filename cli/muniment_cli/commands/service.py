@@ -44,11 +44,14 @@ def install(
     Example: `muniment service install --data /srv/muniment`
     """
     path = _unit_file(name)
-    text = unit_for(default_data(os.environ) if data is None else data.expanduser().absolute()).text()
+    directory = default_data(os.environ) if data is None else data.expanduser().absolute()
+    unit = unit_for(directory)
+    text = unit.text()
     if only_print:
         print(text, end="")
         return
     _refuse_strangers(path)
+    _refuse_another(path, unit)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, text.encode(), mode=0o644)
@@ -57,7 +60,13 @@ def install(
     print(f"written: {path}")
     _systemctl("daemon-reload")
     _systemctl("enable", path.name)
-    print(f"it starts at the next boot; start it now with: {' '.join(_command('start', path.name))}")
+    if not directory.exists():
+        print(f"{directory} is not there yet: the first start makes it")
+    start = " ".join(_command("start", path.name))
+    if not _IS_BOOTED.is_dir():
+        print(f"systemd does not run this machine, so nothing starts it here; where it does: {start}")
+        return
+    print(f"it starts at the next boot; start it now with: {start}")
     if not _is_root() and not (_LINGER / _user()).exists():
         print("it runs only while you are logged in; to have it run always, and started at boot,")
         print(f"run this as root: loginctl enable-linger {_user()}")
@@ -130,6 +139,15 @@ def _refuse_strangers(path: Path) -> None:
         raise Failure(f"{path} cannot be read: {error.strerror}") from error
     if not is_ours:
         raise BadInput(f"{path} is not a unit of ours; choose another name with --name")
+
+
+def _refuse_another(path: Path, unit: Unit) -> None:
+    """See that a unit which is there runs the same data directory: that of another installation is not replaced."""
+    if path.exists() and unit.description not in path.read_text(errors="replace").splitlines():
+        raise BadInput(
+            f"{path} runs another data directory; give this one a unit of its own with --name, "
+            f"or remove that one first: muniment service uninstall --name {path.stem}"
+        )
 
 
 def _command(*words: str) -> list[str]:

@@ -32,7 +32,7 @@ from muniment_api.services import Services
 from muniment_cli.installation import Installation
 from muniment_cli.roles.datastores import register_datastores
 from muniment_cli.roles.loop import Loop
-from muniment_projections.projector import Projector
+from muniment_projections.keeper import Keeper
 from muniment_projections.waiting import Arrivals
 
 __all__ = ["ControlPlane"]
@@ -61,8 +61,9 @@ class ControlPlane:
         ledger, vault, clock = installation.ledger, installation.vault, installation.clock
         self.gateway = Gateway(GatewayTables(ledger, clock), installation.settings.gateway)
         mail = TableMail(ledger, on_posted=self.gateway.ring)
-        arrivals = Arrivals(installation.read_model)
-        self._projector = Projector(ledger.log, installation.read_model, arrivals=arrivals)
+        read_model = installation.keep_read_model()
+        arrivals = Arrivals(read_model)
+        self._keeper = Keeper(ledger.log, read_model, arrivals)
         self._relay = Relay(ledger, vault, mail, clock)
         self._conductor = Conductor(ledger, vault, mail, clock)
         self._liveness = Liveness(ledger, clock)
@@ -88,7 +89,7 @@ class ControlPlane:
         installation = self._installation
         register_datastores(ledger, installation.drivers, installation.cloud, installation.settings.local)
         ledger.save([], About(project_id=SYSTEM_PROJECT, actor="up"), writes=[EndLeases()])
-        self._projector.catch_up()  # so that the first reader after a crash sees what the log says
+        self._keeper.catch_up()  # so that the first reader after a crash sees what the log says
         for loop in self.loops:
             loop.start()
 
@@ -174,7 +175,7 @@ class ControlPlane:
         return Loop(name, self._installation.recorder.wakeup, step, is_woken=is_woken)
 
     def _project(self) -> float:
-        return 0.0 if self._projector.run_once() else _LOOK_S
+        return 0.0 if self._keeper.run_once() else _LOOK_S
 
     def _drive(self) -> float:
         due_s = self._taskmanager.run_once()

@@ -1,7 +1,6 @@
 """`muniment up`: every role but the agent in one process, on one data directory."""
 
 import os
-import shlex
 import signal
 import socket
 import threading
@@ -18,6 +17,7 @@ from muniment_api.listen import refuse_open_gateway, refuse_open_listening
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput, Failure
+from muniment_cli.home import check_home
 from muniment_cli.installation import Installation
 from muniment_cli.roles import first_start
 from muniment_cli.roles.announcement import announce
@@ -129,6 +129,7 @@ def _run(
         first_start.finish(data, settings, url)
     with closing(Installation(data)) as installation:
         _check_belongings(installation)
+        _settle(installation)
         with installation.users.changing():
             CloudsFile(data.clouds_file).point_to(url)
         write_durably(data.gateway_file, f"http://{address_of(gateway)}\n".encode(), mode=0o644)
@@ -152,14 +153,16 @@ def _check_belongings(installation: Installation) -> None:
         BadInput: the databases were made under another path, or the backups are not there.
         Fault: the key file is not the one of this ledger.
     """
+    check_home(installation.data)
     installation.check_key()
     installation.check_backups()
-    if (before := installation.cloud.moved_from()) is not None:
-        old, new = shlex.quote(str(before.parent)), shlex.quote(str(installation.data.root))
-        raise BadInput(
-            f"the databases in {new} were made when it was {old}, and know their files by that path: move it back, "
-            f"or link it with `ln -s {new} {old}`, and start with `--data {old}`; nothing was changed"
-        )
+
+
+def _settle(installation: Installation) -> None:
+    """Take the place: what tells others whose it is, and the directory for sockets, which a boot takes away."""
+    if installation.data.settle() and installation.backups_mark is not None:
+        installation.backups_mark.write()
+    installation.data.layout().make_run()
 
 
 def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:

@@ -107,7 +107,9 @@ def _met_a_killed_one(host: Host) -> bool:
 def _reason(log: str) -> str:
     """The engine's last words about itself. What its sessions logged may be a tenant's statement, and goes nowhere."""
     words = _OWN_WORDS.findall(log)
-    return "; ".join(words[-2:])[-600:] or "its log says why"
+    # What it died of comes before its farewell.
+    causes = [said for said in words if said.startswith(("FATAL", "PANIC"))]
+    return "; ".join(causes[-1:] or words[-2:])[-600:] or "its log says why"
 
 
 def _check_socket_path(host: Host) -> None:

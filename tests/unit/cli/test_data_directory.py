@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment.fault import Fault
 from muniment_cli.data_directory import DataDirectory, default_data
 from muniment_cli.failure import BadInput
 
@@ -52,6 +53,7 @@ def test_the_directory_for_sockets_is_short_and_kept(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 200)
     deep.mkdir()
     first, second = DataDirectory(deep).layout(), DataDirectory(deep).layout()
+    first.make_run()
     try:
         assert first.run == second.run
         assert len(os.fsencode(first.run)) <= 40
@@ -67,8 +69,8 @@ def test_the_place_for_sockets_must_be_ours(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "target")
     data = DataDirectory(tmp_path)
     data.run_file.write_text(f"{link}\n")
-    with pytest.raises(BadInput, match="not a directory of ours"):
-        data.layout()
+    with pytest.raises(Fault, match="not a directory of ours"):
+        data.layout().make_run()
 
 
 def test_a_named_directory_goes_first() -> None:

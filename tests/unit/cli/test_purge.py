@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from muniment_cli.commands.down import _remove_root
+from muniment_cli.commands.purge import _remove_root
 
 
 def test_a_linked_data_directory_goes_with_its_link(tmp_path: Path) -> None:

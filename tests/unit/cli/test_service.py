@@ -55,3 +55,23 @@ def test_a_unit_can_come_before_the_data_directory(tmp_path: Path) -> None:
     unit = unit_for(tmp_path / "new")
     assert unit.places == ()
     assert not unit.is_reached_from_outside
+
+
+def test_a_second_installation_has_a_unit_of_its_own(
+    own_units: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not replace the first one's; the same one may be written again. Nothing is promised that will not be."""
+    monkeypatch.setattr("muniment_cli.commands.service._IS_BOOTED", tmp_path / "no systemd")
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    assert main.run(["service", "install", "--data", first]) == 0
+    said = capsys.readouterr().out
+    assert f"{first} is not there yet: the first start makes it" in said
+    assert "systemd does not run this machine" in said
+    assert "next boot" not in said
+    written = (own_units / "muniment.service").read_text()
+
+    assert main.run(["service", "install", "--data", second]) == 2
+    assert "runs another data directory" in capsys.readouterr().err
+    assert (own_units / "muniment.service").read_text() == written
+    assert main.run(["service", "install", "--data", second, "--name", "second"]) == 0
+    assert main.run(["service", "install", "--data", first]) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from muniment_cli.commands.status import operating_status
+from muniment_cli.commands.status import operating_words
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from muniment_cli.commands.status import operating_status
 )
 def test_nobody_knows_while_the_control_plane_is_down(recorded: str, is_up: bool, told: str | None) -> None:
     """What was last heard is shown as that."""
-    assert operating_status(recorded, is_up=is_up) == told
+    assert operating_words(recorded, is_up=is_up) == told

@@ -280,3 +280,30 @@ def test_the_audit_replays_a_stream() -> None:
     assert names == [(1, "orders"), (15, "sales")]
     assert audit.state_at(ID, 14).name == "orders"
     assert audit.state_at(ID, 0) is None
+
+
+def test_what_nobody_showed_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read models that stand still are not proven by what they showed before: nothing equals nothing."""
+    monkeypatch.setattr("muniment_projections.rebuild._PATIENCE_S", 0.0)
+    ledger, read_model = _history()
+    late = UUID("0b5c3c0a-6a43-4a7e-9a35-3f9f2b1d7e12")
+    save(ledger, [[requested(late)]])
+
+    rebuilt = rebuild(ledger.log, read_model)
+
+    assert not rebuilt.is_equal
+    assert rebuilt.lacking == 1
+    assert [difference.kind for difference in rebuilt.proof.differences] == [Disagreement.MISSING] * 2
+    assert rebuild(ledger.log, read_model).is_equal
+
+
+def test_more_than_the_log_holds_is_a_difference() -> None:
+    """A log that was put back from an older copy."""
+    ledger, read_model = _history()
+    short = save(new_ledger(), [[requested(ID)]])
+
+    rebuilt = rebuild(short.log, read_model)
+
+    assert not rebuilt.is_equal
+    assert rebuilt.lacking == short.log.head() - ledger.log.head()
+    assert read_model.position() == short.log.head()

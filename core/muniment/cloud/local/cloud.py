@@ -138,11 +138,6 @@ class LocalCloud:
         """What may still be written on the disk that holds the volumes."""
         return self.volumes.free_bytes()
 
-    def moved_from(self) -> Path | None:
-        """Where this cloud was when its servers were made, if they are not there any more and so cannot run."""
-        before = self.servers.moved_from()
-        return None if before is None else before.parent
-
     def tend(self) -> None:
         """Start agents that should run and do not, and finish interrupted removals."""
         with self._changing():

@@ -36,7 +36,7 @@ from muniment.contract.server_config import (
 from muniment.durable_file import write_durably
 from muniment.fault import Fault
 
-__all__ = ["Runtime", "ServerRecord", "Servers"]
+__all__ = ["Runtime", "ServerRecord", "Servers", "made_elsewhere"]
 
 Runtime = Literal["process", "docker"]
 
@@ -125,6 +125,7 @@ class Servers:
 
     def tend(self) -> None:
         """Start agents that should run and do not, finish removals that were interrupted; called again and again."""
+        self._layout.make_run()
         for gone in [server_id for server_id in self._starts if self.shelf.get(server_id) is None]:
             self._reap(gone)
         for record in self.shelf.all():
@@ -170,21 +171,6 @@ class Servers:
         self._reap(record.id)
         self._let_go(record)
 
-    def moved_from(self) -> Path | None:
-        """Where the folder of servers was when one of them was made, if that is no longer this place; None otherwise.
-
-        Agents and engines know their files by absolute paths.
-
-        Raises:
-            Fault: a server's configuration cannot be read.
-        """
-        for record in self.shelf.all():
-            here = self.shelf.path(record.id)
-            there = _made_at(here / "config.json")
-            if here != there and not (there.exists() and there.samefile(here)):
-                return there.parent
-        return None
-
     def agent_pid(self, record: ServerRecord) -> int | None:
         """The agent's process id; None when none runs."""
         lock = self.shelf.path(record.id) / "state" / AGENT_LOCK
@@ -193,6 +179,10 @@ class Servers:
         with contextlib.suppress(OSError, ValueError):
             return int(lock.read_text())
         return None
+
+    def lacks_run_directory(self, record: ServerRecord) -> Path | None:
+        """Where the sockets of its engine should lie, if that is not there."""
+        return None if (folder := self._run_dir(record)).is_dir() else folder
 
     def seen(self, record: ServerRecord) -> CloudResource:
         """The server in the cloud's words."""
@@ -255,8 +245,7 @@ class Servers:
 
     def _start(self, record: ServerRecord, *, failures: int) -> None:
         folder = self.shelf.path(record.id)
-        self._layout.run.mkdir(parents=True, exist_ok=True)  # somebody may have tidied it away
-        self._layout.run.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        self._layout.make_run()
         with (folder / "log" / _OUTPUT).open("ab") as output:
             process = subprocess.Popen(
                 [str(self._python), "-m", "muniment_guest.main", "--config", str(folder / "config.json")],
@@ -324,6 +313,23 @@ class Servers:
             full_copies=self._settings.full_copies,
             datastore=seed.datastore,
         )
+
+
+def made_elsewhere(layout: Layout) -> Path | None:
+    """Where the folder of servers was when one of them was made, if that is no longer this place; None otherwise.
+
+    Agents and engines know their files by absolute paths. Changes nothing.
+
+    Raises:
+        Fault: a server's configuration cannot be read.
+    """
+    shelf = Shelf(layout.servers, ServerRecord)
+    for record in shelf.all():
+        here = shelf.path(record.id)
+        there = _made_at(here / "config.json")
+        if here != there and not (there.exists() and there.samefile(here)):
+            return there.parent
+    return None
 
 
 def _made_at(config_file: Path) -> Path:
