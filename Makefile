@@ -68,6 +68,8 @@ deps: ## install the system's parts that some tests need (root, Debian)
 	command -v losetup >/dev/null || need="$$need mount util-linux"
 	command -v runuser >/dev/null || need="$$need util-linux"
 	command -v tar >/dev/null || need="$$need tar"
+	command -v dockerd >/dev/null || need="$$need docker.io iptables"
+	command -v mmdebstrap >/dev/null || need="$$need mmdebstrap"
 	if [ -n "$$need" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi
 	echo "system parts: present"
 
