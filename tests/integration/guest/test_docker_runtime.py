@@ -18,7 +18,7 @@ from muniment.contract.errors import Code, OpFailed
 from muniment_guest.processes import wait_until
 from muniment_guest.runtimes.docker import runtime as module
 from muniment_guest.runtimes.docker.clearing import clear
-from muniment_guest.runtimes.docker.engine import open_engine
+from muniment_guest.runtimes.docker.engine import of_instance, open_engine
 from muniment_guest.runtimes.docker.network import network_name
 from muniment_guest.runtimes.docker.runtime import DockerRuntime, server_name
 
@@ -153,6 +153,38 @@ def test_without_a_docker_engine_it_says_so(tmp_path: Path) -> None:
         open_engine(str(tmp_path / "docker.sock"))
     assert failed.value.error.code is Code.PRECONDITION_FAILED
     assert failed.value.error.retryable
+
+
+def test_tools_of_a_killed_process_are_removed_by_the_next(bench: RuntimeBench) -> None:
+    """Its container and the directory of its streams; the server is no tool."""
+    bench.runtime.start_server(["/bin/sleep", "1000"])
+    user = os.fork()
+    if user == 0:
+        bench.again().run(["/bin/sleep", "2000"], timeout_s=60)
+        os._exit(0)
+    assert wait_until(lambda: len(_all_containers(bench)) == 2, 10)
+    os.kill(user, signal.SIGKILL)
+    os.waitpid(user, 0)
+    bench.again().run(["/bin/true"], timeout_s=30)
+    assert _all_containers(bench) == [f"/{_name(bench)}"]
+    assert list(_runtime(bench)._io.iterdir()) == []
+    assert bench.runtime.server().running
+
+
+def _all_containers(bench: RuntimeBench) -> list[str]:
+    found = _runtime(bench)._engine.containers(all=True, filters=of_instance(_runtime(bench)._instance_id))
+    return [str(container["Names"][0]) for container in found]
+
+
+def test_tool_that_is_taken_away_is_no_timeout(bench: RuntimeBench) -> None:
+    """Somebody removes its container: it is worth another try at once."""
+    runtime = _runtime(bench)
+    with bench.runtime.read_from(["/bin/cat"]) as pipe:
+        (container,) = runtime._engine.containers(all=True, filters=of_instance(runtime._instance_id))
+        runtime._engine.remove_container(container["Id"], force=True)
+        with pytest.raises(OpFailed, match="was taken away") as failed:
+            pipe.finish()
+    assert (failed.value.error.code, failed.value.error.retryable) == (Code.INTERNAL, True)
 
 
 def test_no_secret_is_in_what_docker_keeps(bench: RuntimeBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from docker.types import LogConfig, Mount
 
 from muniment.contract.guest import EngineUser
 from muniment_guest.files import write_whole
-from muniment_guest.runtimes.docker.engine import INSTANCE_LABEL, Engine
+from muniment_guest.runtimes.docker.engine import INSTANCE_LABEL, TOOL_LABEL, Engine
 from muniment_guest.runtimes.docker.network import NO_RESOLVER
 
 __all__ = ["Box", "Mounts", "Server"]
@@ -62,9 +62,13 @@ class Box:
         as_agent: bool = False,
         environment: dict[str, str] | None = None,
         io: Path | None = None,
+        tool_of: str | None = None,
         server: Server | None = None,
     ) -> str:
-        """Make a container that is not started yet; its id. `io` is seen as `/io`; without `server` it has no network."""
+        """Make a container that is not started yet; its id. `io` is seen as `/io`; without `server` it has no network.
+
+        `tool_of` is the kind of process that uses a tool.
+        """
         uid, gid = (os.geteuid(), os.getegid()) if as_agent else (self._user.uid, self._user.gid)
         config: dict[str, Any] = {
             "mem_limit": self._memory_mib * _MIB,
@@ -97,7 +101,7 @@ class Box:
             user=f"{uid}:{gid}",
             working_dir="/",
             environment={"LC_ALL": "C", **(environment or {})},
-            labels={INSTANCE_LABEL: str(self._instance_id)},
+            labels={INSTANCE_LABEL: str(self._instance_id)} | ({TOOL_LABEL: tool_of} if tool_of else {}),
             ports=None if server is None else [server.port],
             host_config=engine.create_host_config(**config),
             healthcheck={"test": ["NONE"]},

@@ -12,10 +12,21 @@ from docker.errors import APIError, DockerException, NotFound
 
 from muniment.contract.errors import Code, OpFailed
 
-__all__ = ["INSTANCE_LABEL", "Engine", "NotFound", "asked", "of_instance", "open_engine", "remove_container"]
+__all__ = [
+    "INSTANCE_LABEL",
+    "TOOL_LABEL",
+    "Engine",
+    "NotFound",
+    "asked",
+    "of_instance",
+    "open_engine",
+    "remove_container",
+]
 
 INSTANCE_LABEL: Final = "muniment.instance"
 """On every container and network of ours, with the id of the instance that it belongs to."""
+TOOL_LABEL: Final = "muniment.tool"
+"""On every container of a tool, with the kind of process that uses it."""
 _CALL_S: Final = 60
 _CONNECT_S: Final = 5.0
 _REMOVED_S: Final = 15.0

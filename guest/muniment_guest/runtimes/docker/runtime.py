@@ -25,7 +25,7 @@ from muniment_guest.runtimes.docker.container import Box, Mounts, Server
 from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked, open_engine, remove_container
 from muniment_guest.runtimes.docker.images import Images
 from muniment_guest.runtimes.docker.network import ensure_network
-from muniment_guest.runtimes.docker.tools import WRAPPED, Tool, ToolPipe, tool
+from muniment_guest.runtimes.docker.tools import WRAPPED, Tool, ToolPipe, sweep_tools, tool
 from muniment_guest.runtimes.pipes import LOG_TAIL_BYTES
 from muniment_guest.runtimes.process import JOB_MARK
 from muniment_guest.runtimes.standstill import Standstill
@@ -88,6 +88,7 @@ class DockerRuntime:
         self._box = Box(instance_id, user, memory_mib=memory_mib, names=state / "names")
         self._images = Images(state / "image.json")
         self._image: str | None = None
+        self._has_swept = False
         self._standstill = Standstill(state / "standstill", begin=self._pause, end=self._unpause)
 
     def programs(self, install: Install, sources: Sources, job: Job | None = None) -> Programs:
@@ -214,6 +215,11 @@ class DockerRuntime:
         variables = dict(environment or {})
         if JOB_MARK in os.environ:
             variables[JOB_MARK] = os.environ[JOB_MARK]
+        # There is one agent and one job at a time: what their like left before they first came here is nobody's.
+        kind = "job" if JOB_MARK in os.environ else "agent"
+        if not self._has_swept:
+            sweep_tools(self._engine, self._io, self._instance_id, kind)
+            self._has_swept = True
         image = self._known_image()
 
         def create(io: Path) -> str:
@@ -225,9 +231,10 @@ class DockerRuntime:
                 as_agent=as_agent,
                 environment=variables,
                 io=io,
+                tool_of=kind,
             )
 
-        return tool(self._engine, self._io, owner, argv[0], create, fifo=fifo, stdin=stdin)
+        return tool(self._engine, self._io, kind, owner, argv[0], create, fifo=fifo, stdin=stdin)
 
     def _known_image(self) -> str:
         if self._image is None:

@@ -11,15 +11,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, Final
+from uuid import UUID
 
 import requests
+from docker.errors import APIError
 
 from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import Finished
-from muniment_guest.runtimes.docker.engine import Engine, NotFound, asked, remove_container
+from muniment_guest.runtimes.docker.engine import (
+    INSTANCE_LABEL,
+    TOOL_LABEL,
+    Engine,
+    NotFound,
+    asked,
+    remove_container,
+)
 from muniment_guest.runtimes.pipes import tail, widen
 
-__all__ = ["WRAPPED", "Tool", "ToolPipe", "tool"]
+__all__ = ["WRAPPED", "Tool", "ToolPipe", "sweep_tools", "tool"]
 
 WRAPPED: Final = (
     "/bin/sh",
@@ -54,16 +63,18 @@ class Tool:
 
     def wait(self, timeout_s: float | None) -> Finished:
         """Its end; past the time limit `timeout` is raised and leaving the block kills it."""
+        began = time.monotonic()
         try:
             code = self._engine.wait(self._container, timeout=timeout_s)["StatusCode"]
+        except APIError as error:
+            message = f"{self._argv0} was taken away: {str(error.explanation)[:300]}"
+            raise OpFailed(Code.INTERNAL, message, retryable=True) from error
         except requests.RequestException as error:
-            if timeout_s is None:
-                raise OpFailed(
-                    Code.INTERNAL, f"{self._argv0}: the Docker engine does not answer", retryable=True
-                ) from error
-            raise OpFailed(
-                Code.TIMEOUT, f"{self._argv0} took more than {timeout_s:g} s", retryable=True
-            ) from error
+            if timeout_s is not None and time.monotonic() - began >= timeout_s:
+                message = f"{self._argv0} took more than {timeout_s:g} s"
+                raise OpFailed(Code.TIMEOUT, message, retryable=True) from error
+            message = f"{self._argv0}: the Docker engine does not answer any more"
+            raise OpFailed(Code.INTERNAL, message, retryable=True) from error
         if (self._io / "missing").exists():
             raise OpFailed(Code.IMAGE_UNAVAILABLE, f"the image holds no program {self._argv0}")
         return Finished(code=code, stdout=self._text("out"), stderr=self._text("err"))
@@ -121,10 +132,22 @@ class ToolPipe:
         self._tool.kill()
 
 
+def sweep_tools(engine: Engine, folder: Path, instance_id: UUID, kind: str) -> None:
+    """Remove what killed processes of this kind left of their tools; none of them lives any more."""
+    filters = {"label": [f"{INSTANCE_LABEL}={instance_id}", f"{TOOL_LABEL}={kind}"]}
+    with asked("containers cannot be listed"):
+        found = engine.containers(all=True, filters=filters)
+    for container in found:
+        remove_container(engine, container["Id"])
+    for io in folder.glob(f"{kind}-*"):
+        shutil.rmtree(io, ignore_errors=True)
+
+
 @contextmanager
 def tool(
     engine: Engine,
     folder: Path,
+    kind: str,
     owner: tuple[int, int],
     argv0: str,
     create: Callable[[Path], str],
@@ -132,9 +155,12 @@ def tool(
     fifo: str | None = None,
     stdin: bytes = b"",
 ) -> Iterator[Tool]:
-    """A tool's container, made by `create` with the directory for its streams; gone when the block is left."""
+    """A tool's container, made by `create` with the directory for its streams; gone when the block is left.
+
+    `kind` says what kind of process uses it, for `sweep_tools`.
+    """
     folder.mkdir(mode=0o711, exist_ok=True)
-    io = Path(mkdtemp(dir=folder))
+    io = Path(mkdtemp(dir=folder, prefix=f"{kind}-"))
     try:
         for name in ("in", "out", "err"):
             _make_end(io / name, stdin if name == "in" else b"", owner, is_fifo=name == fifo)
