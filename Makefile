@@ -98,13 +98,13 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
 
-# Its client of each datastore, for rules that log in.
+# Its client of each datastore, for rules that log in. What lies in memory counts as memory of a container.
 CLIENT_postgresql := tests.support.postgresql_client:PostgresqlClient
 
 .PHONY: kit
 kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract: make kit DRIVER=postgresql KIT_ARGS="--runtime docker --image …"
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver $(DRIVER) --client $(CLIENT_$(DRIVER)) \
-	  --instances="$$($(BIN)/python -m tests.support.scratch)" $(KIT_ARGS) $(PYTEST_ARGS)
+	  --instances="$(if $(findstring docker,$(KIT_ARGS)),/tmp,$$($(BIN)/python -m tests.support.scratch))" $(KIT_ARGS) $(PYTEST_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1
