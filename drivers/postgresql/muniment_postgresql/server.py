@@ -107,9 +107,10 @@ def _met_a_killed_one(host: Host) -> bool:
 def _reason(log: str) -> str:
     """The engine's last words about itself. What its sessions logged may be a tenant's statement, and goes nowhere."""
     words = _OWN_WORDS.findall(log)
-    # What it died of comes before its farewell.
-    causes = [said for said in words if said.startswith(("FATAL", "PANIC"))]
-    return "; ".join(causes[-1:] or words[-2:])[-600:] or "its log says why"
+    # What it died of comes before its farewell; the line before says what was wrong, where that sums up several.
+    ends = [number for number, said in enumerate(words, 1) if said.startswith(("FATAL", "PANIC"))]
+    end = ends[-1] if ends else len(words)
+    return "; ".join(words[max(0, end - 2) : end])[-600:] or "its log says why"
 
 
 def _check_socket_path(host: Host) -> None:
