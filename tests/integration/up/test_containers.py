@@ -1,10 +1,13 @@
 """`muniment up` with databases in containers: PostgreSQL 17 from the image of `make images`, over the REST API."""
 
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 from tests.support.containers import docker_tests
+from tests.support.docker_registry import Registry
 from tests.support.machine import Machine
 
 IMAGE = "muniment/postgresql:17"
@@ -74,6 +77,33 @@ def test_versions_that_images_have_are_offered(docked: Machine) -> None:
     docked.up()
     with docked.rest() as rest:
         assert _versions(rest.get("/datastores").json()) == ["18"]
+
+
+@pytest.mark.skipif(shutil.which("docker-registry") is None, reason="takes the program docker-registry")
+def test_digest_of_an_image_is_recorded_with_its_version(docked: Machine) -> None:
+    """As its registry tells it at the start, and again only when the name means something else."""
+    docked.interrupt()
+    registry = Registry(docked.folder)
+    try:
+        digests = [registry.push("17")]
+        text = (docked.data / "settings.toml").read_text()
+        (docked.data / "settings.toml").write_text(text.replace(IMAGE, f"{registry.repository}:17"))
+        for _ in range(2):
+            docked.up()
+            docked.interrupt()
+        digests.append(registry.push("17"))
+        docked.up()
+    finally:
+        registry.remove()
+
+    assert _registered(docked, f"{registry.repository}:17") == digests
+
+
+def _registered(machine: Machine, image: str) -> list[str]:
+    """The digests with which versions of this image were registered, in the order of the log."""
+    lines = machine.operate("events", "--output", "json").stdout.splitlines()
+    facts = [json.loads(line)["data"] for line in lines]
+    return [fact["image_digest"] for fact in facts if fact.get("image") == image]
 
 
 def _versions(body: dict[str, list[dict[str, list[dict[str, str]]]]]) -> list[str]:
