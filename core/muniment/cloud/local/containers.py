@@ -23,6 +23,8 @@ class Containers:
 
     def why_none(self) -> str:
         """Why no engine can run in a container here; empty when one can."""
+        if os.geteuid() != 0:
+            return "engines in containers take root: run as root, or set local.runtime to process"
         try:
             self._ask("ping", limit_s=_CALL_S)
         except Fault as fault:

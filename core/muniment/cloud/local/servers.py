@@ -93,8 +93,8 @@ class Servers:
         """How the engine of a new server runs: as the settings say, or as this machine can."""
         if self._settings.runtime != "auto":
             return self._settings.runtime
-        may = bool(self._settings.images) and os.geteuid() == 0
-        return "docker" if may and not self._containers.why_none() else "process"
+        is_named = bool(self._settings.images)
+        return "docker" if is_named and not self._containers.why_none() else "process"
 
     def create(self, recipe: ServerRecipe, volume: VolumeRecord, port: PortRecord) -> ServerRecord:
         """Make the server's directory and start its agent."""
