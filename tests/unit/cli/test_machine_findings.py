@@ -15,7 +15,6 @@ from muniment_cli.commands.machine_findings import Machine, machine_findings, po
 from muniment_cli.data_directory import DataDirectory
 from muniment_cli.settings import AgentSettings, Settings
 
-
 _LOCAL = LocalCloudSettings()
 
 

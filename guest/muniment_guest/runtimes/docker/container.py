@@ -70,29 +70,11 @@ class Box:
         `tool_of` is the kind of process that uses a tool.
         """
         uid, gid = (os.geteuid(), os.getegid()) if as_agent else (self._user.uid, self._user.gid)
-        config: dict[str, Any] = {
-            "mem_limit": self._memory_mib * _MIB,
-            "memswap_limit": self._memory_mib * _MIB,
-            "pids_limit": max(_PIDS_MIN, self._memory_mib),
-            "cap_drop": ["ALL"],
+        config: dict[str, Any] = self._hardening() | {"mounts": self._mounts(mounts, io)}
+        if as_agent and uid == 0:
             # A tool of the agent's passes the engine's directories, as the agent does.
-            "cap_add": ["DAC_OVERRIDE"] if as_agent and uid == 0 else [],
-            "security_opt": ["no-new-privileges"],
-            "read_only": True,
-            "tmpfs": {"/tmp": "size=64m,mode=1777,nosuid,nodev"},  # noqa: S108 - inside
-            "ipc_mode": "private",
-            "mounts": self._mounts(mounts, io),
-            "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG),
-        }
-        if server is None:
-            config |= {"network_mode": "none"}
-        else:
-            config |= {
-                "network_mode": server.network,
-                "dns": [NO_RESOLVER],
-                "port_bindings": {server.port: (server.address, server.port)},
-                "restart_policy": {"Name": "on-failure", "MaximumRetryCount": _RETRIES},
-            }
+            config |= {"cap_add": ["DAC_OVERRIDE"]}
+        config |= {"network_mode": "none"} if server is None else _published(server)
         made = engine.create_container(
             image,
             command=list(argv),
@@ -107,6 +89,20 @@ class Box:
             healthcheck={"test": ["NONE"]},
         )
         return str(made["Id"])
+
+    def _hardening(self) -> dict[str, Any]:
+        """What holds for every container."""
+        return {
+            "mem_limit": self._memory_mib * _MIB,
+            "memswap_limit": self._memory_mib * _MIB,
+            "pids_limit": max(_PIDS_MIN, self._memory_mib),
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "read_only": True,
+            "tmpfs": {"/tmp": "size=64m,mode=1777,nosuid,nodev"},  # noqa: S108 - inside
+            "ipc_mode": "private",
+            "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG),
+        }
 
     def _mounts(self, mounts: Mounts, io: Path | None) -> list[Mount]:
         passwd, group = self._write_names()
@@ -137,6 +133,16 @@ class Box:
         _write(passwd, "".join(f"{name}:x:{uid}:{gid}::/:/bin/sh\n" for uid, (name, gid) in users.items()))
         _write(group, "".join(f"{name}:x:{gid}:\n" for gid, name in groups.items()))
         return passwd, group
+
+
+def _published(server: Server) -> dict[str, Any]:
+    """What is the engine's alone: a network, and who starts it again."""
+    return {
+        "network_mode": server.network,
+        "dns": [NO_RESOLVER],
+        "port_bindings": {server.port: (server.address, server.port)},
+        "restart_policy": {"Name": "on-failure", "MaximumRetryCount": _RETRIES},
+    }
 
 
 def _write(path: Path, text: str) -> None:
