@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +14,7 @@ from muniment_cli.commands.finding import Finding, Verdict
 from muniment_cli.commands.findings import history_finding, plane_findings, work_findings
 from muniment_cli.commands.machine_findings import Machine, machine_findings, port_finding
 from muniment_cli.data_directory import DataDirectory, named_data
+from muniment_cli.data_option import Data
 from muniment_cli.failure import FAILED, BadInput
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, print_records
@@ -30,7 +30,7 @@ def doctor(
         bool, Parameter(negative="", help="Remove resources that no instance holds, after asking.")
     ] = False,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
     output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
 ) -> int:
     """Look at the machine, the control plane, the agents and the operations, and say what is wrong and what to do.

@@ -16,6 +16,7 @@ from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.fault import Fault
 from muniment_cli.commands.purge import Purge
 from muniment_cli.data_directory import DataDirectory, find_data
+from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.home import check_home
 from muniment_cli.settings import Settings, agent_python, load_settings
@@ -44,7 +45,7 @@ def down(
         ),
     ] = False,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
 ) -> None:
     """Stop the control plane, its agents and their databases. The next `muniment up` starts them again.
 

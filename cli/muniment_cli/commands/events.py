@@ -4,7 +4,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import msgspec
 from cyclopts import Parameter, validators
 from rich.text import Text
 
+from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import console
@@ -36,7 +36,7 @@ def events(
         int | None, Parameter(help="Begin with the last so many.", validator=validators.Number(gte=0))
     ] = None,
     follow: Annotated[bool, Parameter(alias="-f", negative="", help="Go on with what happens now.")] = False,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
     output: Annotated[
         Literal["table", "json"], Parameter(alias="-o", help="A line for people, or a CloudEvent a line.")
     ] = "table",

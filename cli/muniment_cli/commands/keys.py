@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from muniment.durable_file import sync_folder
 from muniment.secrets.keys import KeyEncryptionKeys
 from muniment_cli.data_directory import find_data
+from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput
 
 __all__ = ["app"]
@@ -17,7 +17,7 @@ app = App(name="keys", help="Copy the key without which no backup opens.")
 
 
 @app.command
-def export(file: Path, *, data: Annotated[Path | None, Parameter(help="Data directory.")] = None) -> None:
+def export(file: Path, *, data: Data = None) -> None:
     """Copy the key file to a new file of mode 0600, and check the copy.
 
     To use it again, put it in the place of `key` in the data directory.

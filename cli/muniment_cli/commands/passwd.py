@@ -2,7 +2,6 @@
 
 import getpass
 import sys
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,6 +11,7 @@ from muniment_api.auth.passwords import generated_password
 from muniment_api.auth.users import UsersFile
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import find_data
+from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput
 
 __all__ = ["passwd"]
@@ -25,7 +25,7 @@ def passwd(
     generate: Annotated[
         bool, Parameter(help="Draw a password instead of asking for one.", negative="")
     ] = False,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
 ) -> None:
     """Set the password of an account; its tokens end, and `clouds.yaml` gets the new one.
 

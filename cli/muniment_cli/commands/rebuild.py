@@ -1,12 +1,12 @@
 """`muniment rebuild`: the read models made anew from the log, and proven equal to what was shown."""
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from muniment_cli.data_option import Data
 from muniment_cli.failure import FAILED, BadInput, Failure
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, console, print_record
@@ -22,7 +22,7 @@ _LINE_S = 5.0
 
 def rebuild(
     *,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
     output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
 ) -> int:
     """Fold the whole log into new read models beside the live ones, compare both row by row, and switch.

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from muniment.durable_file import write_durably
 from muniment_cli.data_directory import DataDirectory, default_data
+from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.settings import load_settings
 from muniment_cli.systemd_unit import UNIT_MARK, Unit
@@ -26,7 +27,6 @@ _IS_BOOTED: Final = Path("/run/systemd/system")
 _LINGER: Final = Path("/var/lib/systemd/linger")
 """Holds a file for each user whose units run without a session."""
 
-Data = Annotated[Path | None, Parameter(help="Data directory.")]
 Name = Annotated[str, Parameter(help="Name of the unit; choose another for a second data directory.")]
 
 

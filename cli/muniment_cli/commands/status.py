@@ -1,7 +1,6 @@
 """`muniment status`: what runs."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from cyclopts import Parameter
 
 from muniment.cloud.recipes import Kind, Tag
 from muniment.domain.resources import Role
+from muniment_cli.data_option import Data
 from muniment_cli.failure import FAILED
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, print_record, print_records
@@ -23,7 +23,7 @@ _COLUMNS = ("id", "name", "project", "status", "operating_status", "address", "a
 
 def status(
     *,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
     output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
 ) -> int:
     """Say what runs: the control plane, the instances of all projects with their agents, the operations under way.

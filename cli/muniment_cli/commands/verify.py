@@ -1,12 +1,12 @@
 """`muniment verify`: proof that the log is what was written."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from muniment.store.verify import verify_log
+from muniment_cli.data_option import Data
 from muniment_cli.failure import FAILED
 from muniment_cli.installation import opened
 from muniment_cli.output import Form, console, print_record
@@ -16,7 +16,7 @@ __all__ = ["verify"]
 
 def verify(
     *,
-    data: Annotated[Path | None, Parameter(help="Data directory.")] = None,
+    data: Data = None,
     output: Annotated[Form, Parameter(alias="-o", help="How to print the result.")] = "table",
 ) -> int:
     """Check every event against the digest chain of its stream; needs no key, and runs beside `muniment up`.

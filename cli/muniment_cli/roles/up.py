@@ -16,6 +16,7 @@ from muniment.fault import Fault
 from muniment_api.listen import refuse_open_gateway, refuse_open_listening
 from muniment_cli.clouds_file import CloudsFile
 from muniment_cli.data_directory import DataDirectory, default_data
+from muniment_cli.data_option import OTHERWISE
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.home import check_home
 from muniment_cli.installation import Installation
@@ -36,7 +37,9 @@ _WATCH_S = 0.5
 
 def up(
     *,
-    data: Annotated[Path | None, Parameter(help="Data directory; made when it is not there.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help=f"Data directory, made when it is not there; {OTHERWISE}.")
+    ] = None,
     api: Annotated[str | None, Parameter(help="HOST:PORT of the REST API; kept for later starts.")] = None,
     backups: Annotated[Path | None, Parameter(help="Where backups lie; only at a first start.")] = None,
     verbose: Annotated[bool, Parameter(help="Log every step.")] = False,

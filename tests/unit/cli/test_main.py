@@ -35,6 +35,17 @@ def test_help_teaches_with_an_example(command: tuple[str, ...], capsys: pytest.C
     assert f"Example: muniment {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_help_says_which_data_directory(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where --data can be given, the help says what is meant without it."""
+    monkeypatch.setenv("COLUMNS", "400")
+    main.run([*command, "--help"])
+    told = capsys.readouterr().out
+    assert ("--data " in told) == ("/var/lib/muniment" in told)
+
+
 def test_the_menu_imports_no_command() -> None:
     """Showing the menu loads neither a database library nor an HTTP one."""
     code = (
