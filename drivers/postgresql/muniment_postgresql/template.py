@@ -41,7 +41,9 @@ def template(host: Host, programs: Programs) -> Path:
     # Of each image one: another build of the same version may have other libraries for sorting text.
     made_by = (*_OPTIONS, programs.image_digest or "")
     digest = hashlib.sha256("\0".join(made_by).encode()).hexdigest()[:12]
-    finished = host.cache.outside / f"postgresql-{server_version(host, programs)}-{digest}"
+    # An image is known by its digest; asking its programs for their version would take a container, half a second.
+    made_in = "image" if programs.image_digest else server_version(host, programs)
+    finished = host.cache.outside / f"postgresql-{made_in}-{digest}"
     if not finished.is_dir():
         _make(host, programs, finished)
     return finished
