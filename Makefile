@@ -33,12 +33,12 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(UV):
-	@echo "$(VENV): making the environment"
+	@echo "$(VENV): making the environment and fetching its installer (about a minute)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.run: $(UV) requirements/run.txt $(METADATA)
-	@echo "$(VENV): installing the control plane and the muniment command"
+	@echo "$(VENV): fetching and installing the control plane and the muniment command (about a minute)"
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(VENV) -r requirements/run.txt $(addprefix -e ,$(PROJECTS))
 	touch $@
 
@@ -49,7 +49,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 # What runs beside a database: the agent and the guest half of the drivers, in an environment of its own. Its packages are
 # installed as copies, as they would be in a guest image, and anew whenever a source changed.
 $(GUEST)/.guest: $(UV) requirements/guest.txt $(METADATA) $(GUEST_SOURCES)
-	@echo "$(GUEST): installing the agent and the database engines"
+	@echo "$(GUEST): fetching and installing the agent and the database engines (about a minute)"
 	test -x $(GUEST)/bin/python || $(PYTHON) -m venv --without-pip $(GUEST)
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) -r requirements/guest.txt
 	env -u PYTHONPYCACHEPREFIX $(UV) pip install --quiet --compile-bytecode --python $(GUEST) --no-deps --reinstall ./core ./guest ./drivers/postgresql

@@ -32,7 +32,16 @@ class PageSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the API answers."""
 
-    public_endpoint: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#\s]+$")] | None = None
+    public_endpoint: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern=r"^https?://[^/?#\s]+$",
+                description="http:// or https:// with a host and nothing after it, such as https://db.example.com",
+            ),
+        ]
+        | None
+    ) = None
     """Such as `https://db.example.org:8779`: replaces the request's scheme and host in links and in the catalogue; behind a
     proxy it is needed."""
     region: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "RegionOne"

@@ -25,6 +25,7 @@ _COMMANDS = (
     (_USE, "instance", "commands.instance:app", "Create, list, show, connect to and delete databases."),
     (_USE, "backup", "commands.backup:app", "Create, list, show and delete backups."),
     (_USE, "operation", "commands.operation:app", "List, show and cancel what is being done."),
+    (_USE, "root", "commands.root:app", "Enable, disable and show the superuser of an instance."),
     (_OPERATE, "status", "commands.status:status", "Say what runs."),
     (_OPERATE, "doctor", "commands.doctor:doctor", "Say what is stuck and why, and what this machine lacks."),
     (_OPERATE, "events", "commands.events:events", "Show what happened, from the log of events."),

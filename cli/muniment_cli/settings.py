@@ -18,8 +18,15 @@ __all__ = [
     "load_settings",
 ]  # fmt: skip
 
-HostPort = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
-Absolute = Annotated[str, msgspec.Meta(pattern=r"^/")]
+HostPort = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$", description="HOST:PORT, such as 127.0.0.1:8779"
+    ),
+]
+Absolute = Annotated[
+    str, msgspec.Meta(pattern=r"^/", description="a whole path that begins with /, such as /mnt/disk2")
+]
 
 
 class ListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

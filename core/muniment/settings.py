@@ -20,6 +20,28 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<place>[^`]*)`)?")
 _AT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_EXPECTED = re.compile(
+    r"Expected `(?P<kinds>[^`]+)`(?: (?P<sign>(?:of length )?[<>]=?) (?P<limit>\S+)|(?P<pattern> matching regex .*))?"
+    r"(?:, got `(?P<got>[^`]+)`)?",
+    re.DOTALL,
+)
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a section",
+}
+_LIMITS = {
+    ">=": " of {} or more",
+    "<=": " of {} or less",
+    ">": " of more than {}",
+    "<": " of less than {}",
+    "of length >=": " of at least {} characters or items",
+    "of length <=": " of at most {} characters or items",
+}
 
 
 def read_settings(
@@ -61,7 +83,35 @@ def _convert(content: dict[str, Any], kind: type[T], source: str) -> T:
             raise _fault(f"{source}: the key {key} is unknown") from None
         wrong = _AT.fullmatch(str(error))
         assert wrong is not None
-        raise _fault(f"{source}: {wrong['place'] or 'the file'}: {wrong['what']}") from None
+        place = wrong["place"] or "the file"
+        raise _fault(f"{source}: {place}: {_in_words(wrong['what'], place, kind)}") from None
+
+
+def _in_words(told: str, place: str, kind: type[msgspec.Struct]) -> str:
+    """What a value must be, for people who know the file and not the types of a program."""
+    if missing := _MISSING.fullmatch(told):
+        return f"the key {missing['field']} is missing"
+    wrong = _EXPECTED.fullmatch(told)
+    if wrong is None:
+        return told
+    if wrong["pattern"] is not None:
+        return f"must be {_described(kind, place) or 'of another form'}"
+    wanted = " or ".join(_KINDS.get(name, name) for name in wrong["kinds"].split(" | "))
+    got = f", not {_KINDS.get(wrong['got'], wrong['got'])}" if wrong["got"] else ""
+    limit = _LIMITS[wrong["sign"]].format(wrong["limit"]) if wrong["sign"] else ""
+    return f"must be {wanted}{limit}{got}"
+
+
+def _described(kind: type[msgspec.Struct], place: str) -> str | None:
+    """What the type of a key says of its own form, in the `description` beside the pattern."""
+    held: Any = kind
+    for name in place.split("."):
+        section = _struct_in(held)
+        if section is None:
+            return None
+        held = get_type_hints(section, include_extras=True).get(name)
+    metas = (meta for part in (held, *get_args(held)) for meta in getattr(part, "__metadata__", ()))
+    return next((meta.description for meta in metas if meta.description), None)
 
 
 def _overrides(

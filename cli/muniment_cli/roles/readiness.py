@@ -1,4 +1,4 @@
-"""Tell the supervisor of this process (systemd, if it is a unit) when it is ready and when it stops."""
+"""Tell the supervisor of this process (systemd, if it is a unit) how far it is, when it is ready and when it stops."""
 
 import socket
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Final
 
 from muniment_cli.failure import Failure
 
-__all__ = ["READY", "STOPPING", "tell_supervisor"]
+__all__ = ["READY", "STOPPING", "tell_stage", "tell_supervisor"]
 
 READY: Final = "READY=1"
 STOPPING: Final = "STOPPING=1"
@@ -31,3 +31,15 @@ def tell_supervisor(state: str, environment: Mapping[str, str]) -> None:
             channel.sendall(state.encode())
     except OSError as error:
         raise Failure(f"the supervisor at {_VARIABLE}={address} cannot be told: {error.strerror}") from error
+
+
+def tell_stage(doing: str, environment: Mapping[str, str]) -> None:
+    """Give a sign of life while it starts: what it is `doing` now, in a few words.
+
+    A supervisor hears it as its status, which `systemctl status` shows; its journal, which dates every line, is spared.
+    Otherwise it is a line of the output: standard error is for what goes wrong. Raises as `tell_supervisor`.
+    """
+    if environment.get(_VARIABLE):
+        tell_supervisor(f"STATUS={doing}", environment)
+    else:
+        print(f"{doing} ...", flush=True)

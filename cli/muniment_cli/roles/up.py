@@ -25,7 +25,7 @@ from muniment_cli.roles.announcement import announce
 from muniment_cli.roles.control_plane import ControlPlane
 from muniment_cli.roles.listeners import address_of, free_port, listen, split
 from muniment_cli.roles.logs import write_logs
-from muniment_cli.roles.readiness import READY, STOPPING, tell_supervisor
+from muniment_cli.roles.readiness import READY, STOPPING, tell_stage, tell_supervisor
 from muniment_cli.roles.web import Served, Web
 from muniment_cli.settings import Settings, load_settings
 
@@ -129,6 +129,7 @@ def _run(
 ) -> None:
     url = first_start.api_url(settings, address_of(listener))
     if is_first:
+        tell_stage(f"making key and accounts in {data.root}", os.environ)
         first_start.finish(data, settings, url)
     with closing(Installation(data)) as installation:
         _check_belongings(installation)
@@ -179,7 +180,9 @@ def _serve(plane: ControlPlane, web: Web, announce: Callable[[], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     try:
+        tell_stage("bringing what is shown up to date with the events", os.environ)
         plane.start()
+        tell_stage("starting to serve", os.environ)
         web.start()
         announce()
         tell_supervisor(READY, os.environ)

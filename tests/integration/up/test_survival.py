@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.support.machine import Machine
 
@@ -61,6 +62,25 @@ def _psql() -> str:
 def test_the_psql_line_works(running: Machine) -> None:
     """What `connect` runs reaches the database with the password that was given."""
     assert _query(running, "SELECT session_user") == "app"
+
+
+def test_the_superuser_comes_and_goes(running: Machine) -> None:
+    """`root enable` gives a password that lets in, and after `root disable` it does not."""
+    assert running.told("root", "show", "shop")["enabled"] is False
+
+    superuser = running.told("root", "enable", "shop")
+    endpoint = _instance(running)["endpoints"][0]
+    place = f"host={endpoint['host']} port={endpoint['port']} user={superuser['name']} dbname=shop"
+    with psycopg.connect(place, password=superuser["password"]) as session:
+        is_super = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert is_super == (True,)
+    assert running.told("root", "show", "shop")["enabled"] is True
+
+    gone = running.muniment("root", "disable", "shop", **_cloud(running))
+    assert (gone.returncode, gone.stdout) == (0, "the superuser of shop is disabled\n"), gone.stderr
+    assert running.told("root", "show", "shop")["enabled"] is False
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(place, password=superuser["password"])
 
 
 def test_databases_go_on_without_the_control_plane(running: Machine) -> None:

@@ -12,7 +12,7 @@ from muniment.fault import Fault
 from muniment_cli import main
 from muniment_cli.failure import BadInput, Failure
 
-_GROUPS = {"instance", "backup", "operation", "keys", "service"}
+_GROUPS = {"instance", "backup", "operation", "root", "keys", "service"}
 
 
 def _commands() -> list[tuple[str, ...]]:

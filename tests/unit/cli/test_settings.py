@@ -57,6 +57,30 @@ def test_an_error_names_the_key(file: Path, added: str, named: str) -> None:
     assert not caught.value.retryable
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[listen]\napi = 'nowhere'\n", "listen.api: must be HOST:PORT, such as 127.0.0.1:8779"),
+        ("[listen]\napi = 7\n", "listen.api: must be text, not a whole number"),
+        ("listen = 7\n", "listen: must be a section, not a whole number"),
+        ("[agent]\npython = 'r'\n", "agent.python: must be a whole path that begins with /, such as /mnt/disk2"),
+        ("[api]\npublic_endpoint = 'h'\n", "api.public_endpoint: must be http:// or https:// with a host"),
+        ("[api]\nallow_plain_http = 'no way'\n", "api.allow_plain_http: must be true or false, not text"),
+        ("[local]\nengine_uid_first = -3\n", "local.engine_uid_first: must be a whole number of 1000 or more"),
+        ("[[local.flavors]]\nid='1'\nname='a'\n", "local.flavors[0]: the key ram_mib is missing"),
+        ("[[local.flavors]]\nid=''\nname='a'\n", "local.flavors[0].id: must be text of at least 1 characters"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_in_words(tmp_path: Path, content: str, said: str) -> None:
+    """What a value must be is said without a regular expression or the types of a program."""
+    path = tmp_path / "settings.toml"
+    path.write_text(content)
+    with pytest.raises(Fault) as caught:
+        load_settings(path, {})
+    assert said in caught.value.message
+    assert "Expected" not in caught.value.message
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     """Settings that are not there are named, not replaced by defaults."""
     with pytest.raises(Fault, match=r"nothing\.toml"):
