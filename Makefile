@@ -24,6 +24,8 @@ GUEST_SOURCES := $(shell find core guest drivers -name '*.py')
 SEEDS ?= 200
 START ?= 1
 ONLY ?=
+DRIVER ?= postgresql
+KIT_ARGS ?=
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -66,6 +68,8 @@ deps: ## install the system's parts that some tests need (root, Debian)
 	command -v losetup >/dev/null || need="$$need mount util-linux"
 	command -v runuser >/dev/null || need="$$need util-linux"
 	command -v tar >/dev/null || need="$$need tar"
+	command -v dockerd >/dev/null || need="$$need docker.io iptables"
+	command -v mmdebstrap >/dev/null || need="$$need mmdebstrap"
 	if [ -n "$$need" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi
 	echo "system parts: present"
 
@@ -94,10 +98,13 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
 
+# Its client of each datastore, for rules that log in. What lies in memory counts as memory of a container.
+CLIENT_postgresql := tests.support.postgresql_client:PostgresqlClient
+
 .PHONY: kit
-kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract, on every op of our driver and a real engine
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver postgresql \
-	  --client tests.support.postgresql_client:PostgresqlClient --instances="$$($(BIN)/python -m tests.support.scratch)" $(PYTEST_ARGS)
+kit: $(VENV)/.dev $(GUEST)/.guest ## every rule of the driver contract: make kit DRIVER=postgresql KIT_ARGS="--runtime docker --image …"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -p muniment.contract.kit --driver $(DRIVER) --client $(CLIENT_$(DRIVER)) \
+	  --instances="$(if $(findstring docker,$(KIT_ARGS)),/tmp,$$($(BIN)/python -m tests.support.scratch))" $(KIT_ARGS) $(PYTEST_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.dev ## simulate: make sim SEEDS=200 START=1
@@ -114,6 +121,10 @@ kills: $(VENV)/.dev $(GUEST)/.guest ## kill -9 at every step of every operation,
 .PHONY: boot
 boot: ## try the systemd unit on machines that boot, in containers (root, a Docker engine, mmdebstrap)
 	@$(PYTHON) -m tests.boot
+
+.PHONY: images
+images: ## build test images of the engines from Debian packages, once: make images ONLY=postgresql (root, a Docker engine)
+	@deploy/images/build $(ONLY)
 
 .PHONY: bench
 bench: $(VENV)/.dev $(GUEST)/.guest ## measure against floors taken in the same run

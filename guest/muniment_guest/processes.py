@@ -10,11 +10,14 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["ProcessId", "identify", "is_alive", "kill_all", "marked", "of_session", "of_user", "wait_until"]
+__all__ = [
+    "ProcessId", "boot_id", "continue_tree", "identify", "is_alive", "kill_all", "marked", "of_session", "of_user", "stop_tree",
+    "wait_until",
+]  # fmt: skip
 
 _PROC: Final = Path("/proc")
-_STATE, _SESSION, _START = 0, 3, 19
-"""Places in /proc/PID/stat, counted from the field after the program's name (see proc(5): fields 3, 6 and 22)."""
+_STATE, _PARENT, _SESSION, _START = 0, 1, 3, 19
+"""Places in /proc/PID/stat, counted from the field after the program's name (see proc(5): fields 3, 4, 6 and 22)."""
 
 
 class ProcessId(msgspec.Struct, frozen=True):
@@ -30,7 +33,7 @@ def identify(pid: int) -> ProcessId | None:
     stat = _stat(pid)
     if stat is None or stat[_STATE] in "ZX":
         return None
-    return ProcessId(pid, int(stat[_START]), _boot_id())
+    return ProcessId(pid, int(stat[_START]), boot_id())
 
 
 def is_alive(process: ProcessId) -> bool:
@@ -69,6 +72,23 @@ def kill_all(find: Callable[[], list[int]], *, patience_s: float = 10.0) -> bool
     return wait_until(none_left, patience_s)
 
 
+def stop_tree(pid: int) -> bool:
+    """Tell a process and all below it to stand still; whether every one of them does. To be asked until it is so.
+
+    A child that was forked meanwhile is found the next time, since its parent forks no more.
+    """
+    moving = [one for one, stat in _tree(pid) if stat[_STATE] not in "Tt"]
+    for one in moving:
+        _signal(one, signal.SIGSTOP)
+    return not moving
+
+
+def continue_tree(pid: int) -> None:
+    """Let a process and all below it go on."""
+    for one, _ in _tree(pid):
+        _signal(one, signal.SIGCONT)
+
+
 def wait_until(true: Callable[[], bool], patience_s: float, *, step_s: float = 0.02) -> bool:
     """Look again and again, for `patience_s` at most; the answer of the last look."""
     until = time.monotonic() + patience_s
@@ -97,6 +117,15 @@ def _all() -> Iterator[tuple[int, list[str]]]:
             yield int(entry), stat
 
 
+def _tree(root: int) -> list[tuple[int, list[str]]]:
+    """A process and its descendants, parents first."""
+    everyone = dict(_all())
+    found = [root] if root in everyone else []
+    for parent in found:  # grows while it is walked
+        found += [pid for pid, stat in everyone.items() if int(stat[_PARENT]) == parent]
+    return [(pid, everyone[pid]) for pid in found]
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
@@ -120,5 +149,6 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Another one after each boot."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()

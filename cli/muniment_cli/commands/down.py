@@ -13,11 +13,13 @@ from muniment.clock import SystemClock
 from muniment.cloud.local.cloud import LocalCloud
 from muniment.cloud.local.servers import ServerRecord
 from muniment.cloud.local.settings import LocalCloudSettings
+from muniment.fault import Fault
 from muniment_cli.commands.purge import Purge
 from muniment_cli.data_directory import DataDirectory, find_data
 from muniment_cli.data_option import Data
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.home import check_home
+from muniment_cli.settings import Settings, agent_python, load_settings
 
 __all__ = ["down"]
 
@@ -53,7 +55,9 @@ def down(
         raise BadInput("--leave-backups goes with --purge; without it every backup stays")
     directory = find_data(data, is_to_go=purge)
     check_home(directory)
-    cloud = LocalCloud(directory.layout(), LocalCloudSettings(), SystemClock(), agent_python=Path())
+    cloud = LocalCloud(
+        directory.layout(), LocalCloudSettings(), SystemClock(), agent_python=_agent_python(directory)
+    )
     servers = list(cloud.servers.shelf.all())
     end = Purge(directory, cloud, leaves_backups=leave_backups)
     if purge:
@@ -75,6 +79,14 @@ def down(
             print(
                 f"{_databases(killed)} did not stop in time and had to be killed; they recover at their next start"
             )
+
+
+def _agent_python(directory: DataDirectory) -> Path:
+    """What knows how to take containers away; stopping works with settings that cannot be read, too."""
+    try:
+        return agent_python(load_settings(directory.settings_file, os.environ))
+    except Fault:
+        return agent_python(Settings())
 
 
 def _ask(directory: DataDirectory, servers: int) -> None:

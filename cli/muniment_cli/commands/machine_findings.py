@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from muniment.cloud.local.backups_mark import BackupsMark
 from muniment.cloud.local.mounts import can_mount_images
+from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.contract.registry import Registry
 from muniment.fault import Fault
 from muniment_cli.commands.finding import Finding, Verdict
@@ -24,7 +25,6 @@ _GIB = 1024**3
 _FREE_GIB_MIN = 2
 _FREE_FOR_VOLUMES = f"free some, below {_FREE_GIB_MIN} GiB databases soon stop writing"
 _FREE_FOR_BACKUPS = f"delete backups or free some, below {_FREE_GIB_MIN} GiB new backups soon fail"
-_DOCKER_SOCKET = "/var/run/docker.sock"
 
 
 class Machine(NamedTuple):
@@ -82,7 +82,7 @@ def machine_findings(machine: Machine) -> Iterator[Finding]:
     for rejected in machine.drivers.rejected:
         name = rejected.driver or rejected.package
         yield Finding(Verdict.WRONG, f"driver {name}", "; ".join(rejected.reasons), "muniment drivers")
-    yield _docker()
+    yield _docker(machine.settings.local)
 
 
 def port_finding(about: str, host_port: str, next_step: str) -> Finding:
@@ -126,14 +126,23 @@ def _free(about: str, place: Path, next_step: str) -> Finding:
     return Finding(Verdict.GOOD, about, text)
 
 
-def _docker() -> Finding:
+def _docker(local: LocalCloudSettings) -> Finding:
+    is_chosen = local.runtime == "docker"
+    if is_chosen and os.geteuid() != 0:
+        return Finding(
+            Verdict.WRONG, "docker", "engines in containers take root", "set local.runtime to process"
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.settimeout(1.0)
         try:
-            trial.connect(_DOCKER_SOCKET)
+            trial.connect(local.docker_socket)
         except OSError as error:
-            return Finding(Verdict.NOTE, "docker", f"not usable ({error.strerror}); engines run as processes")
-    return Finding(Verdict.GOOD, "docker", "answers; engines run as processes all the same, so far")
+            why = f"no engine answers at {local.docker_socket} ({error.strerror})"
+            if is_chosen:
+                next_step = "start Docker, or set local.runtime to process"
+                return Finding(Verdict.WRONG, "docker", f"{why}, and no database can be made", next_step)
+            return Finding(Verdict.NOTE, "docker", f"{why}; engines run as processes")
+    return Finding(Verdict.GOOD, "docker", "answers; engines run in containers where the settings say so")
 
 
 def _nearest(place: Path) -> Path:

@@ -86,7 +86,8 @@ class ControlPlane:
         The caller holds the lock of the data directory: nobody else drives operations here.
         """
         ledger = self._installation.ledger
-        register_datastores(ledger, self._installation.drivers)
+        installation = self._installation
+        register_datastores(ledger, installation.drivers, installation.cloud, installation.settings.local)
         ledger.save([], About(project_id=SYSTEM_PROJECT, actor="up"), writes=[EndLeases()])
         self._keeper.catch_up()  # so that the first reader after a crash sees what the log says
         for loop in self.loops:
@@ -112,6 +113,9 @@ class ControlPlane:
                 found.append(f"the size of volumes is not enforced: {why}")
         except Fault as fault:
             found.append(f"no volume can be made now: {fault.message}")
+        cloud = self._installation.cloud
+        if cloud.runtime == "docker" and (why := cloud.containers.why_none()):
+            found.append(f"no database can be made now: {why}")
         for rejected in self._installation.drivers.rejected:
             found.append(
                 f"the driver {rejected.driver or rejected.package} is refused: {rejected.reasons[0]}"

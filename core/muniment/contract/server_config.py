@@ -4,15 +4,19 @@ The local cloud writes it into the server's directory; on a cloud guest the imag
 the one-time enrolment token lies in a file of its own, which the agent removes after its enrolment.
 """
 
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-__all__ = ["AGENT_LOCK", "ServerConfig", "decode_server_config", "encode_server_config"]
+__all__ = ["AGENT_LOCK", "DOCKER_SOCKET", "ServerConfig", "decode_server_config", "encode_server_config"]
 
 AGENT_LOCK = "agent.lock"
 """File in `state_dir` on which a running agent holds an exclusive flock; it holds the agent's process id as text. Whoever can
 take the lock knows that no agent runs there."""
+
+DOCKER_SOCKET = "/var/run/docker.sock"
+"""Where Docker's engine answers as it is packaged."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +51,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     engine_gid: int | None = None
     """As whom the engine runs, where the agent is root; none: as the agent itself."""
     memory_mib: int
+    runtime: Literal["process", "docker"] = "process"
+    """How the engine runs: as plain processes of this server, or in a container."""
+    docker_socket: str = DOCKER_SOCKET
+    """Where the Docker engine of this server answers, for the runtime `docker`."""
+    full_copies: bool = False
+    """Let a backup copy the data on the volume in full where the file system cannot share blocks between files."""
     datastore: str
     driver_group: str = "muniment.drivers"
     """Entry-point group in which the agent looks for the driver of its datastore."""

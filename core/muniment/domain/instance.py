@@ -48,8 +48,8 @@ class FlavorFacts(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
 
 
-class VersionFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The datastore version as it was at the request."""
+class VersionFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The datastore version as it was at the request. What is not known is left out, as it was before it could be known."""
 
     datastore: str
     version_id: UUID
@@ -57,6 +57,8 @@ class VersionFacts(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     driver: str
     image: str | None = None
+    image_digest: str | None = None
+    """By which the image's registry knew it; the guest pulls that very one."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):

@@ -148,4 +148,5 @@ def _facts_of(datastore: Datastore, version: DatastoreVersion) -> VersionFacts:
         number=version.number,
         driver=version.driver,
         image=version.image,
+        image_digest=version.image_digest,
     )

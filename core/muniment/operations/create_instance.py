@@ -134,7 +134,12 @@ def _prepared(scene: Scene, facts: VolumeFacts) -> Sequence[Event]:
 
 def _install(scene: Scene) -> Install:
     wanted = scene.instance.datastore
-    return Install(datastore=wanted.datastore, version=wanted.number, image=wanted.image)
+    return Install(
+        datastore=wanted.datastore,
+        version=wanted.number,
+        image=wanted.image,
+        image_digest=wanted.image_digest,
+    )
 
 
 def _installed(scene: Scene, installed: Installed) -> Sequence[Event]:

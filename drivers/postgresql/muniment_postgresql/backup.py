@@ -65,7 +65,7 @@ def open_backup(host: Host, method: str) -> Iterator[BackupSource]:
     """Start the tool and hold the log that it will fetch at the end."""
     if method != "full":
         raise OpFailed(Code.UNSUPPORTED, f"there is no backup method {method!r}")
-    tool = programs.find(host).path("pg_basebackup")
+    tool = programs.find(host).path("bin/pg_basebackup")
     argv = [
         tool,
         f"--host={host.run.inside}",

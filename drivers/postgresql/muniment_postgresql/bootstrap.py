@@ -1,7 +1,7 @@
 """From a prepared volume to an engine that answers SQL."""
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host, Job
+from muniment.contract.guest import Host, Job, Programs
 from muniment.contract.messages import Health
 from muniment.contract.ops import Bootstrap
 from muniment_postgresql import ownership, programs, server
@@ -34,7 +34,7 @@ def bring_up(host: Host, wanted: Bootstrap, job: Job) -> Health:
     return health
 
 
-def _fill(host: Host, found: programs.Programs, job: Job) -> None:
+def _fill(host: Host, found: Programs, job: Job) -> None:
     data = DataDirectory(host)
     content = data.content()
     if content is Content.CLUSTER:

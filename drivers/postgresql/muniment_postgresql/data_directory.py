@@ -11,9 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment.durable_file import sync_folder
-from muniment_postgresql.programs import Programs
 
 __all__ = ["RESTORING", "Content", "DataDirectory"]
 
@@ -74,7 +73,7 @@ class DataDirectory:
         The file system is flushed as one: a file at a time, the thousand of a new server wait a thousand times for the disk.
         """
         argv = [
-            programs.path("initdb"), "--sync-only", "--sync-method=syncfs", f"--pgdata={self._host.data.inside}",
+            programs.path("bin/initdb"), "--sync-only", "--sync-method=syncfs", f"--pgdata={self._host.data.inside}",
         ]  # fmt: skip
         ended = self._host.runtime.run(argv, timeout_s=_SYNC_TIMEOUT_S)
         if ended.code != 0:

@@ -34,9 +34,9 @@ class PostgresqlGuest(GuestDriver):
     """Operates one PostgreSQL server."""
 
     def install(self, install: Install, job: Job) -> Installed:
-        """Find or copy the programs and check their version."""
+        """Find, copy or pull the programs and check their version."""
         job.progress("find programs")
-        return Installed(server_version=programs.install(self.host, install))
+        return programs.install(self.host, install, job)
 
     def bootstrap(self, bootstrap: Bootstrap, job: Job) -> Health:
         """See `bootstrap.py`."""

@@ -13,7 +13,11 @@ MANIFEST = Manifest(
         DatastoreSupport(
             name="postgresql",
             # A major version only: minor releases share one data format and come with the wheel or the image.
-            versions=(VersionSupport(name="18", number="18", default=True),),
+            # The official images: in ours, which `make images` builds, only 17 is tried.
+            versions=(
+                VersionSupport(name="17", number="17", image="postgres:17", needs_image=True),
+                VersionSupport(name="18", number="18", image="postgres:18", default=True),
+            ),
         ),
     ),
     capabilities=frozenset(

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment_postgresql import programs
 from muniment_postgresql.data_directory import RESTORING, DataDirectory
 from muniment_postgresql.locales import PROVIDERS
@@ -98,10 +98,15 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Pa
         raise OpFailed(Code.INTEGRITY_FAILED, f"the backup holds {member.name!r}, no file and no directory")
 
 
-def _verify(host: Host, found: programs.Programs) -> None:
+def _verify(host: Host, found: Programs) -> None:
     if not (host.data.outside / _MANIFEST).is_file():
         raise OpFailed(Code.INTEGRITY_FAILED, f"the backup ends before its {_MANIFEST}")
-    argv = [found.path("pg_verifybackup"), "--exit-on-error", f"--ignore={RESTORING}", str(host.data.inside)]
+    argv = [
+        found.path("bin/pg_verifybackup"),
+        "--exit-on-error",
+        f"--ignore={RESTORING}",
+        str(host.data.inside),
+    ]
     ended = host.runtime.run(argv, timeout_s=_VERIFY_TIMEOUT_S)
     if ended.code != 0:
         words = (ended.stderr.strip() or ended.stdout.strip())[-500:]

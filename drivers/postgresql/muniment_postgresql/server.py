@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment.contract.messages import Health, HealthState
 from muniment_postgresql import access, configuration, health
 from muniment_postgresql.files import read_untrusted, write_config
-from muniment_postgresql.programs import Programs
 
 __all__ = ["start", "stop"]
 
@@ -72,7 +71,7 @@ def _argv(host: Host, programs: Programs) -> list[str]:
         "port": host.port,
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    return [programs.path("postgres"), "-D", str(host.data.inside), *options]
+    return [programs.path("bin/postgres"), "-D", str(host.data.inside), *options]
 
 
 def _wait_until_healthy(host: Host, limit_s: float, waiting: Callable[[float], None]) -> Health:
@@ -108,9 +107,10 @@ def _met_a_killed_one(host: Host) -> bool:
 def _reason(log: str) -> str:
     """The engine's last words about itself. What its sessions logged may be a tenant's statement, and goes nowhere."""
     words = _OWN_WORDS.findall(log)
-    # What it died of comes before its farewell.
-    causes = [said for said in words if said.startswith(("FATAL", "PANIC"))]
-    return "; ".join(causes[-1:] or words[-2:])[-600:] or "its log says why"
+    # What it died of comes before its farewell; the line before says what was wrong, where that sums up several.
+    ends = [number for number, said in enumerate(words, 1) if said.startswith(("FATAL", "PANIC"))]
+    end = ends[-1] if ends else len(words)
+    return "; ".join(words[max(0, end - 2) : end])[-600:] or "its log says why"
 
 
 def _check_socket_path(host: Host) -> None:

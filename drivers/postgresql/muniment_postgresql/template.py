@@ -1,7 +1,7 @@
 """The initialised data directory that every new instance starts as a copy of.
 
 `initdb` takes most of a cold start and, run by root's engine users, a name in the passwd file, which they do not have. So it
-runs once per server version and set of options, as `nobody` where it must, into the cache; no secret and no tenant's
+runs once per server version, image and set of options, as `nobody` where it must, into the cache; no secret and no tenant's
 role is in what it makes.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Host
+from muniment.contract.guest import Host, Programs
 from muniment_postgresql.files import own_tree
 from muniment_postgresql.locales import CLUSTER_OPTIONS
 from muniment_postgresql.names import ADMINISTRATOR
-from muniment_postgresql.programs import Programs, server_version
+from muniment_postgresql.programs import server_version
 
 __all__ = ["template"]
 
@@ -38,8 +38,12 @@ def template(host: Host, programs: Programs) -> Path:
 
     Two instances may make it at the same time: each builds aside and renames, and the second finds the first one's.
     """
-    digest = hashlib.sha256("\0".join(_OPTIONS).encode()).hexdigest()[:12]
-    finished = host.cache.outside / f"postgresql-{server_version(host, programs)}-{digest}"
+    # Of each image one: another build of the same version may have other libraries for sorting text.
+    made_by = (*_OPTIONS, programs.image_digest or "")
+    digest = hashlib.sha256("\0".join(made_by).encode()).hexdigest()[:12]
+    # An image is known by its digest; asking its programs for their version would take a container, half a second.
+    made_in = "image" if programs.image_digest else server_version(host, programs)
+    finished = host.cache.outside / f"postgresql-{made_in}-{digest}"
     if not finished.is_dir():
         _make(host, programs, finished)
     return finished
@@ -68,7 +72,7 @@ def _initdb(host: Host, programs: Programs, building: Path) -> None:
     else:
         host.give_to_engine(building)
     inside: PurePosixPath = host.cache.inside / building.name / "data"
-    argv = [programs.path("initdb"), *_OPTIONS, f"--pgdata={inside}"]
+    argv = [programs.path("bin/initdb"), *_OPTIONS, f"--pgdata={inside}"]
     ended = host.runtime.run(argv, timeout_s=_TIMEOUT_S, as_user=as_user)
     if ended.code != 0:
         raise OpFailed(

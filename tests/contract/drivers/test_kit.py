@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.containers import docker_tests
+from tests.support.runtimes import IMAGE
 from tests.support.scratch import scratch, short_directory
 
 from muniment.contract.kit import rules
@@ -67,6 +69,19 @@ def test_postgresql(kept: Path, arguments: tuple[str, ...]) -> None:
     assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
     assert re.search(r"^\d+ passed", ended.stdout, re.MULTILINE)
     assert "skipped" not in ended.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [pytest.param("/tmp", marks=docker_tests(IMAGE))])
+def test_postgresql_in_containers(kept: Path, place: str) -> None:
+    """The same rules hold in a container, with PostgreSQL 17; `make kit` with `--runtime docker` tries all of them."""
+    chosen = ("--runtime=docker", f"--image={IMAGE}", "--datastore-version=17")
+    paths = [str(RULES / name) for name in ("core.py", "superuser.py")]
+
+    ended = _run("postgresql", f"--instances={place}", f"--kept={kept}", *chosen, *paths)
+
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
+    assert re.search(r"^\d+ passed", ended.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from muniment.contract.errors import Code, OpFailed
-from muniment.contract.guest import EngineUser, Wheel
+from muniment.contract.guest import EngineUser, Sources, Wheel
 from muniment.contract.ops import Install
 from muniment_guest.processes import ProcessId, identify, is_alive, wait_until
 from muniment_guest.runtimes.process import ProcessRuntime, bound_log
@@ -194,19 +194,28 @@ def test_way_that_is_closed_is_named(tmp_path: Path) -> None:
     assert closed_to(31999, 31999, inner) is None
 
 
-def test_driver_without_a_package_is_told_so(home: Path) -> None:
-    """This runtime pulls no images."""
-    with pytest.raises(OpFailed) as failed:
-        runtime_of(home).programs(Install(datastore="toy", version="1"))
+INSTALL = Install(datastore="toy", version="1")
+
+
+def test_engine_that_is_not_installed_is_unavailable(home: Path) -> None:
+    """This runtime pulls no images; it says where it looked."""
+    sources = Sources(server="bin/toyd", image="toy:1", installed=("/opt/toy-1",))
+    with pytest.raises(OpFailed, match=r"bin/toyd in /opt/toy-1") as failed:
+        runtime_of(home).programs(INSTALL, sources)
     assert failed.value.error.code is Code.IMAGE_UNAVAILABLE
+
+
+def test_installed_programs_are_found(home: Path) -> None:
+    """In the first of the places that holds the server."""
+    sources = Sources(server="bin/sleep", installed=("/opt/toy-1", "/usr"))
+    assert runtime_of(home).programs(INSTALL, sources).path("bin/sleep") == "/usr/bin/sleep"
 
 
 def test_package_that_is_not_installed_is_unavailable(home: Path) -> None:
     """With its name in the message."""
+    sources = Sources(server="bin/toyd", wheel=Wheel("no-such-engine", "no_such_engine"))
     with pytest.raises(OpFailed, match="no-such-engine"):
-        runtime_of(home).programs(
-            Install(datastore="toy", version="1"), Wheel("no-such-engine", "no_such_engine")
-        )
+        runtime_of(home).programs(INSTALL, sources)
 
 
 def test_log_of_a_process_that_keeps_it_open_stays_bounded(tmp_path: Path) -> None:

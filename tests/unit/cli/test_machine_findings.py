@@ -9,12 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from muniment.cloud.local.backups_mark import BackupsMark
+from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.contract.registry import Registry
 from muniment.fault import Fault
 from muniment_cli.commands.finding import Finding, Verdict
 from muniment_cli.commands.machine_findings import Machine, machine_findings, port_finding
 from muniment_cli.data_directory import DataDirectory
 from muniment_cli.settings import AgentSettings, Settings
+
+_LOCAL = LocalCloudSettings()
 
 
 def _passing() -> str:
@@ -27,9 +30,10 @@ def _found(
     why: Callable[[], str] = lambda: "",
     python: str = "/bin/sh",
     mark: BackupsMark | None = None,
+    local: LocalCloudSettings = _LOCAL,
 ) -> dict[str, Finding]:
     machine = Machine(
-        settings=Settings(agent=AgentSettings(python=python)),
+        settings=Settings(agent=AgentSettings(python=python), local=local),
         drivers=Registry.load(),
         volumes=tmp_path / "not" / "yet",
         backups=tmp_path,
@@ -105,3 +109,14 @@ def test_the_machine_before_a_first_start(tmp_path: Path) -> None:
 def test_an_address_that_nobody_has() -> None:
     """One that is not this machine's cannot be listened on either."""
     assert port_finding("port of the api", "192.0.2.1:8779", "change it").verdict is Verdict.WRONG
+
+
+def test_docker_that_is_chosen_and_does_not_answer_is_wrong(tmp_path: Path) -> None:
+    """Where nobody chose it, its absence is only worth knowing."""
+    socket = str(tmp_path / "docker.sock")
+    chosen = _found(tmp_path, local=LocalCloudSettings(runtime="docker", docker_socket=socket))["docker"]
+    assert chosen.verdict is Verdict.WRONG
+    assert socket in chosen.finding
+    assert "local.runtime" in chosen.next_step
+    other = _found(tmp_path, local=LocalCloudSettings(docker_socket=socket))["docker"]
+    assert other.verdict is Verdict.NOTE

@@ -9,10 +9,11 @@ from typing import IO
 
 from muniment.clock import Clock
 from muniment.cloud.cloud import CloudRefused
+from muniment.cloud.local.containers import Containers
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import can_mount_images
 from muniment.cloud.local.ports import NETWORK, PortRecord, Ports
-from muniment.cloud.local.servers import ServerRecord, Servers
+from muniment.cloud.local.servers import Runtime, ServerRecord, Servers
 from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.cloud.local.shelf import Shelf
 from muniment.cloud.local.volumes import VolumeRecord, Volumes
@@ -58,7 +59,10 @@ class LocalCloud:
         self._settings = settings
         self.volumes = Volumes(layout, settings, clock, why_no_images=why_no_images)
         self.ports = Ports(layout, clock)
-        self.servers = Servers(layout, self.volumes, clock, python=agent_python)
+        self.containers = Containers(agent_python, settings.docker_socket)
+        self.servers = Servers(
+            layout, self.volumes, clock, settings, containers=self.containers, python=agent_python
+        )
         for folder in (layout.root, layout.cache):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711)  # the users of engines pass through to what is theirs
@@ -75,6 +79,11 @@ class LocalCloud:
     def call_limit_s(self) -> float:
         """The longest that one call takes; ending a server's processes is what may take time."""
         return _CALL_LIMIT_S
+
+    @property
+    def runtime(self) -> Runtime:
+        """How engines of new instances run."""
+        return self.servers.runtime
 
     def find(self, kind: Kind, tag: Tag) -> Sequence[CloudResource]:
         """All resources of that kind with that tag."""

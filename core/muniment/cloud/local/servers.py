@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
@@ -16,10 +18,12 @@ import msgspec
 from muniment.clock import Clock, seconds
 from muniment.cloud.cloud import CloudRefused
 from muniment.cloud.local import processes, shared_memory
+from muniment.cloud.local.containers import Containers
 from muniment.cloud.local.layout import Layout
 from muniment.cloud.local.mounts import take_down
 from muniment.cloud.local.ports import PortRecord
 from muniment.cloud.local.processes import Holders
+from muniment.cloud.local.settings import LocalCloudSettings
 from muniment.cloud.local.shelf import Shelf
 from muniment.cloud.local.volumes import VolumeRecord, Volumes
 from muniment.cloud.recipes import CloudResource, Condition, Kind, ServerRecipe, Tag
@@ -32,7 +36,9 @@ from muniment.contract.server_config import (
 from muniment.durable_file import write_durably
 from muniment.fault import Fault
 
-__all__ = ["ServerRecord", "Servers", "made_elsewhere"]
+__all__ = ["Runtime", "ServerRecord", "Servers", "made_elsewhere"]
+
+Runtime = Literal["process", "docker"]
 
 _STARTING_S = 20.0
 _BACK_OFF_MAX_S = 30.0
@@ -62,14 +68,33 @@ class _Start(msgspec.Struct):
 class Servers:
     """Starts, finds and ends agents; changes are made under the cloud's lock."""
 
-    def __init__(self, layout: Layout, volumes: Volumes, clock: Clock, *, python: Path) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        volumes: Volumes,
+        clock: Clock,
+        settings: LocalCloudSettings,
+        *,
+        containers: Containers,
+        python: Path,
+    ) -> None:
         """`python` is the interpreter of the guests' own environment."""
+        self._settings = settings
+        self._containers = containers
         self.shelf = Shelf(layout.servers, ServerRecord)
         self._layout = layout
         self._volumes = volumes
         self._clock = clock
         self._python = python
         self._starts: dict[str, _Start] = {}
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """How the engine of a new server runs: as the settings say, or as this machine can."""
+        if self._settings.runtime != "auto":
+            return self._settings.runtime
+        is_named = bool(self._settings.images)
+        return "docker" if is_named and not self._containers.why_none() else "process"
 
     def create(self, recipe: ServerRecipe, volume: VolumeRecord, port: PortRecord) -> ServerRecord:
         """Make the server's directory and start its agent."""
@@ -115,7 +140,7 @@ class Servers:
         if not record.deleting:
             record = msgspec.structs.replace(record, deleting=True)
             self.shelf.change(record)
-        if not Holders(self._places(record)).end(limit_s=_END_S):
+        if not self._end_all(record):
             return False
         self._reap(record.id)
         self._let_go(record)
@@ -141,7 +166,7 @@ class Servers:
         Raises:
             Fault: something withstands.
         """
-        if not Holders(self._places(record)).end(limit_s=_END_S):
+        if not self._end_all(record):
             raise Fault("cloud", f"processes of server {record.id} do not end")
         self._reap(record.id)
         self._let_go(record)
@@ -189,6 +214,24 @@ class Servers:
         if seconds(self._clock.now()) - record.created_at_s < _STARTING_S:
             return Condition.BUILDING, ""
         return Condition.ERRORED, f"its agent does not run: {self.last_words(record) or 'no output'}"
+
+    def _end_all(self, record: ServerRecord) -> bool:
+        """Kill its processes and have its containers gone; whether nothing of it runs any more."""
+        holders = Holders(self._places(record))
+        ended = holders.end(limit_s=_END_S)
+        config = self._read_config(record)
+        if config is None or config.runtime != "docker":
+            return ended
+        # Docker starts an engine that is killed: it is gone once its container is.
+        Containers(self._python, config.docker_socket).clear(config.instance_id)
+        return holders.end(limit_s=_END_S)
+
+    def _read_config(self, record: ServerRecord) -> ServerConfig | None:
+        """What its agent was told; None where that cannot be read any more."""
+        try:
+            return decode_server_config((self.shelf.path(record.id) / "config.json").read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            return None
 
     def _may_start(self, record: ServerRecord) -> bool:
         start = self._starts.get(record.id)
@@ -265,6 +308,9 @@ class Servers:
             engine_uid=volume.engine_uid,
             engine_gid=volume.engine_uid,
             memory_mib=seed.memory_mib,
+            runtime=self.runtime,
+            docker_socket=self._settings.docker_socket,
+            full_copies=self._settings.full_copies,
             datastore=seed.datastore,
         )
 

@@ -1,10 +1,12 @@
 """Settings of the local cloud: its section of the settings file."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
-__all__ = ["FlavorSettings", "LocalCloudSettings"]
+from muniment.contract.server_config import DOCKER_SOCKET
+
+__all__ = ["FlavorSettings", "ImageSettings", "LocalCloudSettings"]
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -20,6 +22,17 @@ class FlavorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Memory in MiB."""
     vcpus: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     """Processors; shown, not enforced."""
+
+
+class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The image that a datastore version runs in, in place of the official one that its driver names."""
+
+    datastore: Name
+    """The datastore, e.g. `postgresql`."""
+    version: Name
+    """Its version's name, e.g. `17`."""
+    image: Name
+    """The reference, e.g. `registry.example/postgres:17`."""
 
 
 _FLAVORS = (
@@ -43,6 +56,17 @@ class LocalCloudSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
     """No volume is made when less than this is free on the disk that holds the volumes."""
 
+    runtime: Literal["auto", "docker", "process"] = "auto"
+    """How engines of new instances run. `docker`: in containers, which takes root and a Docker engine. `process`: as plain
+    processes. `auto`: in containers where `[[local.images]]` names one, we are root and a Docker engine answers; else as
+    processes. An instance keeps the one that it was made with."""
+    docker_socket: Annotated[str, msgspec.Meta(pattern=r"^/")] = DOCKER_SOCKET
+    """Where the Docker engine answers."""
+    images: Annotated[tuple[ImageSettings, ...], msgspec.Meta(max_length=100)] = ()
+    """Images in place of those that drivers name, as `[[local.images]]`. The official ones, which are the default, have not
+    been tried yet: only those of `make images` have."""
+    full_copies: bool = False
+    """Let a backup copy the data on the volume in full where the file system cannot share blocks between files."""
     allow_shared_superuser: bool = False
     """Let tenants enable the superuser although all engines run as one user, as they do where we are not root: a tenant's
     superuser then reaches every database of this machine, and the key-encryption key."""
@@ -50,6 +74,9 @@ class LocalCloudSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if self.engine_uid_last < self.engine_uid_first:
             raise ValueError("engine_uid_last is below engine_uid_first")
+        named = [(image.datastore, image.version) for image in self.images]
+        if len(set(named)) != len(named):
+            raise ValueError("two images are for the same version of a datastore")
         for field in ("id", "name"):
             values = [getattr(flavor, field) for flavor in self.flavors]
             if len(set(values)) != len(values):

@@ -13,7 +13,7 @@ import pytest
 from muniment.contract.kit.cases import CASES
 from muniment.contract.kit.client import Client
 from muniment.contract.kit.instance import Instance
-from muniment.contract.kit.subject import Subject, UnusableDriver, find_subject
+from muniment.contract.kit.subject import Subject, Terms, UnusableDriver, find_subject
 from muniment.contract.kit.workbench import OpenWorkbench, find_workbench
 
 __all__ = [
@@ -45,6 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where programs and other costly things are kept for later runs; without it, they are made anew",
     )
+    group.addoption(
+        "--runtime", default="process", choices=("process", "docker"), help="what the engine runs in"
+    )
+    group.addoption(
+        "--image", help="with --runtime docker: the image, in place of the one that the manifest names"
+    )
+    group.addoption("--datastore-version", help="the version to test, by its name; the default one otherwise")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if name is None:
         return
     try:
-        config.stash[_SUBJECT] = find_subject(name)
+        terms = Terms(
+            config.getoption("--runtime"),
+            config.getoption("--datastore-version"),
+            config.getoption("--image"),
+        )
+        config.stash[_SUBJECT] = find_subject(name, terms)
     except UnusableDriver as error:
         raise pytest.UsageError(str(error)) from error
     if config.args_source is not pytest.Config.ArgsSource.ARGS:

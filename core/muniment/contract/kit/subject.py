@@ -1,18 +1,32 @@
 """The driver that is tested: named on the command line, by its own name or by where its manifest is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
+from typing import Literal
+
+import msgspec
 
 from muniment.contract.control import ControlDriver
 from muniment.contract.inspection import check_manifest, find_control
 from muniment.contract.manifest import DatastoreSupport, Manifest, VersionSupport
 from muniment.contract.registry import Registry
 
-__all__ = ["Subject", "UnusableDriver", "find_subject"]
+__all__ = ["Subject", "Terms", "UnusableDriver", "find_subject"]
 
 
 class UnusableDriver(Exception):
     """Nothing can be tested: there is no such driver, or it was refused."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the driver is tested, where that is for the tester to say."""
+
+    runtime: Literal["process", "docker"] = "process"
+    version: str | None = None
+    """The datastore version's name."""
+    image: str | None = None
+    """In place of the one in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,8 @@ class Subject:
     source: str | None
     """`package.module:name` of the manifest where the driver is not installed by an entry point."""
 
+    terms: Terms = Terms()
+
     @property
     def datastore(self) -> DatastoreSupport:
         """The datastore under test: the first."""
@@ -31,29 +47,40 @@ class Subject:
 
     @property
     def version(self) -> VersionSupport:
-        """The version under test: the default one, else the last."""
+        """The version under test: the one that was named, else the default one, else the last; with the image that was."""
         versions = self.datastore.versions
-        return next((version for version in versions if version.default), versions[-1])
+        named = [version for version in versions if version.name == self.terms.version]
+        found = next((version for version in (*named, *versions) if named or version.default), versions[-1])
+        return msgspec.structs.replace(found, image=self.terms.image or found.image)
 
 
-def find_subject(name: str) -> Subject:
-    """The driver of that name, or the one whose manifest is `package.module:name`.
+def find_subject(name: str, terms: Terms = Terms()) -> Subject:
+    """The driver of that name, or the one whose manifest is `package.module:name`, to be tested on these terms.
 
     Raises:
         UnusableDriver: with every reason. The guest half is not looked at: what is wrong with it, the rules find.
     """
     if ":" in name:
-        return _from_manifest(name)
+        return _on_terms(_from_manifest(name), terms)
     registry = Registry.load()
     for driver in registry.drivers:
         if driver.manifest.driver == name:
-            return Subject(driver.manifest, driver.control, None)
+            return _on_terms(Subject(driver.manifest, driver.control, None), terms)
     reasons = [
         f"{rejected.driver or rejected.package}: {'; '.join(rejected.reasons)}"
         for rejected in registry.rejected
     ]
     installed = ", ".join(driver.manifest.driver for driver in registry.drivers) or "none"
     raise UnusableDriver("\n".join([f"no driver {name!r} is installed; there are: {installed}", *reasons]))
+
+
+def _on_terms(subject: Subject, terms: Terms) -> Subject:
+    names = [version.name for version in subject.datastore.versions]
+    if terms.version is not None and terms.version not in names:
+        raise UnusableDriver(
+            f"{subject.datastore.name} has no version {terms.version!r}; there are: {', '.join(names)}"
+        )
+    return replace(subject, terms=terms)
 
 
 def _from_manifest(source: str) -> Subject:

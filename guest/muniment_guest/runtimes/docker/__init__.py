@@ -1,0 +1,1 @@
+"""An engine in a container of this machine's Docker engine."""
