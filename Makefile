@@ -71,6 +71,13 @@ deps: ## install the system's parts that some tests need (root, Debian)
 	command -v dockerd >/dev/null || need="$$need docker.io iptables"
 	command -v mmdebstrap >/dev/null || need="$$need mmdebstrap"
 	if [ -n "$$need" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi
+	# The program alone: its package starts a service that listens on every address.
+	if ! command -v docker-registry >/dev/null; then
+	  unpacked=$$(mktemp -d)
+	  (cd "$$unpacked" && apt-get update -qq && apt-get download -qq docker-registry >/dev/null && dpkg-deb -x docker-registry_*.deb .)
+	  install -m 755 "$$unpacked/usr/bin/docker-registry" /usr/local/bin/docker-registry
+	  rm -rf "$$unpacked"
+	fi
 	echo "system parts: present"
 
 # The demo's data; a source distribution whose own requirements are not wanted.
