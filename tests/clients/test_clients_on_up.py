@@ -60,6 +60,14 @@ def test_backup_comes_and_goes(served: Served, shared: dict[str, Any]) -> None:
     served.machine.wait_for(lambda: served.is_gone(f"/backups/{made['id']}"), "the backup is gone")
 
 
+def test_volume_grows(served: Served, shared: dict[str, Any]) -> None:
+    """`instance resize volume`, by the instance's name; afterwards the new size is shown."""
+    served.does("database", "instance", "resize", "volume", "shared", "3")
+    served.settle()
+    shown = served.told("database", "instance", "show", "shared")
+    assert (shown["status"], shown["volume"]) == ("ACTIVE", 3)
+
+
 def test_user_comes_is_granted_and_goes(served: Served, shared: dict[str, Any]) -> None:
     """`user create`, `list`, `grant access`, `show access`, `revoke access`, `delete`; psql's protocol agrees."""
     name = _name()
