@@ -26,13 +26,13 @@ def drivers(
             "driver": driver.manifest.driver,
             "version": driver.manifest.version,
             "state": "installed",
-            "datastores": ", ".join(
+            "datastores": [
                 f"{support.name} {version.name}"
                 for support in driver.manifest.datastores
                 for version in support.versions
-            ),
-            "capabilities": ", ".join(sorted(driver.manifest.capabilities)),
-            "reasons": None,
+            ],
+            "capabilities": sorted(driver.manifest.capabilities),
+            "reasons": [],
         }
         for driver in registry.drivers
     ]
@@ -40,9 +40,17 @@ def drivers(
         {
             "driver": rejected.driver or rejected.package,
             "state": "refused",
-            "reasons": "; ".join(rejected.reasons),
+            "datastores": [],
+            "capabilities": [],
+            "reasons": list(rejected.reasons),
         }
         for rejected in registry.rejected
     ]
-    print_records([*usable, *refused], output, _COLUMNS)
+    rows = [*usable, *refused]
+    print_records(rows if output != "table" else [_for_people(row) for row in rows], output, _COLUMNS)
     return FAILED if refused else 0
+
+
+def _for_people(row: dict[str, object]) -> dict[str, object]:
+    """Lists as a person reads them."""
+    return {key: ", ".join(value) or None if isinstance(value, list) else value for key, value in row.items()}

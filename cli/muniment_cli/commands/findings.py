@@ -1,6 +1,7 @@
 """What `muniment doctor` finds in an installation: control plane, history, agents, volumes and operations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -20,9 +21,11 @@ from muniment_cli.commands.machine_findings import port_finding
 from muniment_cli.failure import BadInput
 from muniment_cli.installation import Installation
 from muniment_cli.shown import everything
+from muniment_projections.instances import Instances
 from muniment_projections.operations import Operations
 
 __all__ = [
+    "database_finding",
     "history_finding",
     "plane_findings",
     "volume_finding",
@@ -30,6 +33,16 @@ __all__ = [
 ]
 
 _GIB = 1024**3
+_UNWELL = {
+    "SHUTDOWN": (
+        "its engine does not run",
+        "muniment instance restart {0}, as its owner; its volume may be full",
+    ),
+    "ERROR": (
+        "its engine does not answer, or its agent is not heard",
+        "muniment events --instance {0} --tail 5",
+    ),
+}
 _FILLING = 85
 _FULL = 95
 """Percent of an enforced volume in use; beyond the second an engine soon stops writing."""
@@ -96,13 +109,37 @@ def plane_findings(installation: Installation) -> Iterator[Finding]:
 
 
 def work_findings(installation: Installation) -> Iterator[Finding]:
-    """Agents that do not run or are not heard of, and operations that do not get on."""
+    """Agents that do not run or are not heard of, databases that are not well, operations that do not get on."""
     yield from _agents(installation)
     yield from _volumes(installation)
     try:
+        yield from _databases(installation)
         yield from _operations(installation)
     except (BadInput, Fault) as unreadable:
         yield Finding(Verdict.WRONG, "read models", unreadable.message, "muniment rebuild")
+
+
+def _databases(installation: Installation) -> Iterator[Finding]:
+    """Those of which agents say that they are not well; while nobody hears agents, only those that were never made."""
+    is_up = installation.data.holder() is not None
+    for instance in everything(Instances(installation.read_model)):
+        if (finding := database_finding(instance, is_up=is_up)) is not None:
+            yield finding
+
+
+def database_finding(instance: Mapping[str, Any], *, is_up: bool) -> Finding | None:
+    """What is wrong with a database, if something is; `is_up`: its agent is heard."""
+    about = f"instance {instance['name']} ({instance['id']})"
+    if instance["status"] == "ERROR":
+        reason = (instance.get("fault") or {}).get("message") or "no reason was recorded"
+        return Finding(
+            Verdict.WRONG, about, f"ERROR: {reason}", f"muniment events --instance {instance['id']}"
+        )
+    operating = instance["operating_status"]
+    if not is_up or operating not in _UNWELL:
+        return None
+    what, next_step = _UNWELL[operating]
+    return Finding(Verdict.WRONG, about, f"{operating}: {what}", next_step.format(instance["id"]))
 
 
 def _operations(installation: Installation) -> Iterator[Finding]:

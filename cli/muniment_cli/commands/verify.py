@@ -1,5 +1,6 @@
 """`muniment verify`: proof that the log is what was written."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -35,9 +36,17 @@ def verify(
     broken = verdict.broken
     found: dict[str, object] = {"verified": broken is None, "events": verdict.events, "head": verdict.head}
     if broken is not None:
-        found |= {"log_position": broken.position, "reason": broken.reason}
+        found |= {
+            "log_position": broken.position,
+            "stream": str(broken.stream_id),
+            "version": broken.version,
+            "reason": broken.reason,
+        }
     found["not_provable_yet"] = "streams cut at their end or removed whole"
     print_record(found, output)
+    if broken is not None:
+        advice = "put back a copy of ledger.db from before, and find out who could write to it; nothing repairs an altered log"
+        print(f"muniment: {advice}", file=sys.stderr)
     return 0 if broken is None else FAILED
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from muniment.contract.messages import VolumeFacts
 from muniment_cli.commands.finding import Verdict
-from muniment_cli.commands.findings import volume_finding
+from muniment_cli.commands.findings import database_finding, volume_finding
 
 _INSTANCE = UUID(int=7)
 
@@ -39,3 +39,33 @@ def test_a_volume_that_fills_up_is_told(used: int, verdict: Verdict) -> None:
     assert (found.verdict, found.about) == (verdict, f"volume of {_INSTANCE}")
     assert f"{used} % of 100.0 GiB" in found.finding
     assert bool(found.next_step) == (verdict is not Verdict.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("status", "operating", "is_up", "told"),
+    [
+        ("ACTIVE", "HEALTHY", True, None),
+        ("ACTIVE", "SHUTDOWN", True, "SHUTDOWN: its engine does not run"),
+        ("ACTIVE", "ERROR", True, "ERROR: its engine does not answer"),
+        ("ACTIVE", "ERROR", False, None),
+        ("BUILD", "", True, None),
+        ("ERROR", "", False, "ERROR: could not create the instance"),
+    ],
+)
+def test_a_database_that_is_not_well_is_told(
+    status: str, operating: str, is_up: bool, told: str | None
+) -> None:
+    """With its name, its reason and what to do; what was last heard long ago is no finding."""
+    instance = {"id": "i-1", "name": "shop", "status": status, "operating_status": operating}
+    if status == "ERROR":
+        instance["fault"] = {"message": "could not create the instance"}
+
+    found = database_finding(instance, is_up=is_up)
+
+    if told is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.verdict, found.about) == (Verdict.WRONG, "instance shop (i-1)")
+        assert found.finding.startswith(told)
+        assert "i-1" in found.next_step
