@@ -11,7 +11,7 @@ import structlog
 
 from muniment.clock import Clock
 from muniment.contract import ops
-from muniment.contract.errors import OpFailed
+from muniment.contract.errors import Code, OpFailed
 from muniment.contract.guest import GuestDriver
 from muniment.contract.manifest import CONTRACT_MAJOR, CONTRACT_MINOR
 from muniment.contract.messages import Health, VolumeFacts
@@ -83,7 +83,7 @@ class Server:
             write_prepared(self._layout.prepared, None)
             return Nothing()
         if op in _STARTS:
-            self._make_room()
+            self._ready()
         return self._work.act(op, args, secrets)
 
     def abandon(self, op: str, args: bytes) -> None:
@@ -107,12 +107,12 @@ class Server:
         return self._host.runtime.server().running
 
     def start_engine(self) -> Health:
-        """Start it, with room to recover in where the volume is full.
+        """Start it, with its directories there, and room to recover in where the volume is full.
 
         Raises:
             OpFailed: it does not start.
         """
-        self._make_room()
+        self._ready()
         return self.driver.start()
 
     def tend_volume(self) -> bool:
@@ -134,7 +134,12 @@ class Server:
         except OpFailed:
             return None
 
-    def _make_room(self) -> None:
+    def _ready(self) -> None:
+        """Have what an engine needs to start: somebody may have tidied away the directory of its sockets."""
+        try:
+            self._layout.make()
+        except Fault as fault:
+            raise OpFailed(Code.PRECONDITION_FAILED, fault.message, retryable=True) from fault
         if self.is_attached and (room := self._volume.room()) is not None:
             self._reserve.make_room(room[1])
 

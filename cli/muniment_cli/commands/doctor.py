@@ -16,6 +16,7 @@ from muniment_cli.commands.machine_findings import Machine, machine_findings, po
 from muniment_cli.data_directory import DataDirectory, named_data
 from muniment_cli.data_option import Data
 from muniment_cli.failure import FAILED, BadInput
+from muniment_cli.home import check_home
 from muniment_cli.installation import Installation, opened
 from muniment_cli.output import Form, print_records
 
@@ -46,6 +47,7 @@ def doctor(
     with opened(data) as installation:
         reconciler = _reconciler(installation)
         if remove_orphans:
+            check_home(directory)  # a copy would take its original's servers for its own
             return _remove(reconciler, reconciler.orphans(), ask=not yes)
         findings = [
             *machine_findings(Machine.of(installation)),

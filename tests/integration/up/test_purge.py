@@ -74,3 +74,18 @@ def test_a_purge_that_was_begun_is_only_finished(machine: Machine) -> None:
 
     assert machine.operate("down", "--purge", "--yes").returncode == 0
     assert not machine.data.exists()
+
+
+def test_a_copy_does_not_look_after_orphans(machine: Machine) -> None:
+    """It would take its original's servers for its own."""
+    machine.up("--api", "127.0.0.1:0")
+    machine.interrupt()
+    copy = machine.folder / "copy"
+    shutil.copytree(machine.data, copy, symlinks=True)
+    original, machine.data = machine.data, copy
+
+    refused = machine.operate("doctor", "--remove-orphans", "--yes")
+
+    assert refused.returncode == 2
+    assert f"is a copy of {original}" in refused.stderr
+    machine.data = original

@@ -1,6 +1,7 @@
 """What outlives `muniment up`: agents, databases and operations, with a real PostgreSQL."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,3 +178,16 @@ def _processes_in(folder: Path) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def test_a_directory_of_sockets_that_was_tidied_away(running: Machine) -> None:
+    """Doctor tells, and the restart that it advises puts it back."""
+    run = Path((running.data / "run").read_text().splitlines()[0])
+    shutil.rmtree(run)
+    assert "was taken away" in running.operate("doctor").stdout
+
+    assert running.tenant("instance", "restart", "shop", "--wait").returncode == 0
+
+    assert "was taken away" not in running.operate("doctor").stdout
+    assert _query(running, "SELECT 1") == "1"
+    assert running.tenant("backup", "create", "shop", "after", "--wait").returncode == 0
