@@ -25,7 +25,7 @@ def cut_power(machine: Machine) -> Iterator[None]:
 
     Inside of the context, the numbers of the engines' processes belong to strangers, as they may after a boot.
     """
-    run = Path((machine.data / "run").read_text().strip())
+    run = Path((machine.data / "run").read_text().splitlines()[0])
     # Nobody may live to see another's end: without current all stop at once.
     for pid in belonging_to(machine.folder, run):
         _signal(pid, signal.SIGSTOP)

@@ -137,7 +137,8 @@ def test_an_owner_reads_that_there_was_no_space(monkeypatch: pytest.MonkeyPatch)
     fault = instance.fault
     assert fault is not None
     assert fault.message == (
-        "could not create the instance: the volume could not be made (No space left on device)"
+        "could not create the instance: the volume could not be made (No space left on device); "
+        "what was made for it is removed, delete the instance and create another"
     )
     assert "3 MiB are free" in fault.details
 

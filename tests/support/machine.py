@@ -99,7 +99,7 @@ class Machine:
         if any(self.data.glob("cloud/servers/*")):
             self.operate("down", "--purge", "--yes")
         if (self.data / "run").exists():
-            shutil.rmtree((self.data / "run").read_text().strip(), ignore_errors=True)
+            shutil.rmtree((self.data / "run").read_text().splitlines()[0], ignore_errors=True)
         shutil.rmtree(self.folder)
 
     # -- the tenant ----------------------------------------------------------------------------------------------------

@@ -73,7 +73,15 @@ def install(version: str) -> ops.Install:
 
 def test_every_op_of_the_contract_has_somebody_to_do_it() -> None:
     """Either the agent itself or the driver."""
-    own = {"agent.describe", "agent.shutdown", "job.status", "job.cancel", "volume.prepare", "volume.stats"}
+    own = {
+        "agent.describe",
+        "agent.shutdown",
+        "job.status",
+        "job.cancel",
+        "volume.prepare",
+        "volume.stats",
+        "volume.grow",
+    }
     assert set(OPS) == own | DRIVER_OPS
     assert not own & DRIVER_OPS
 

@@ -32,7 +32,8 @@ def test_a_create_is_cancelled_while_its_server_comes_up(machine: Machine) -> No
     assert refused.returncode == 2
     assert refused.stderr == f"muniment: operation {operation['id']} has ended already: failed\n"
     assert machine.told("operation", "list", "--instance", "shop") == [ended]
-    assert machine.told("instance", "show", instance["id"])["fault"]["message"] == message
+    fault = machine.told("instance", "show", instance["id"])["fault"]["message"]
+    assert fault == f"{message}; what was made for it is removed, delete the instance and create another"
     deleted = machine.tenant("instance", "delete", "shop", "--yes", "--wait")
     assert deleted.returncode == 0, deleted.stderr
 
