@@ -205,7 +205,7 @@ def run() -> Iterator[Run]:
 
 def _found(run: Run) -> set[Find]:
     """Every find in files and outputs."""
-    places = (run.machine.folder, Path((run.machine.data / "run").read_text().strip()))
+    places = (run.machine.folder, Path((run.machine.data / "run").read_text().splitlines()[0]))
     found = {find for place in places for find in in_files(place, run.canaries)}
     for name, content in run.outputs.items():
         found |= in_bytes(content, run.canaries, f"answer of {name}")
@@ -248,9 +248,13 @@ def _check_that_planted_ones_are_found(run: Run) -> None:
     patterns = ("cloud/servers/*/log/agent.log", "settings.toml", "backups/*/manifest.json")
     files = [path for pattern in patterns for path in run.machine.data.glob(pattern)]
     planted = next(canary for canary in run.canaries if canary.name == "user")
-    for path in files:
-        path.write_bytes(path.read_bytes() + b"password: " + planted.secret)
-    assert _found(run) == {Find("user", str(path)) for path in files}
+    before = {path: path.read_bytes() for path in files}
+    for path, content in before.items():
+        path.write_bytes(content + b"password: " + planted.secret)
+    found = _found(run)
+    for path, content in before.items():  # with damaged settings nothing removes the machine
+        path.write_bytes(content)
+    assert found == {Find("user", str(path)) for path in files}
     assert len(files) >= len(patterns)
 
 

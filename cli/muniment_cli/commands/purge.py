@@ -11,6 +11,7 @@ from muniment.cloud.local.cloud import LocalCloud
 from muniment.contract.backup import StoreRef
 from muniment.domain.backup import BackupRequested
 from muniment.fault import Fault
+from muniment.store.chain import BrokenChain
 from muniment_cli.data_directory import DataDirectory
 from muniment_cli.failure import BadInput, Failure
 from muniment_cli.installation import Installation
@@ -42,7 +43,7 @@ class Purge:
         if not self._has_settings:
             return  # an earlier purge has removed the backups
         if self._leaves_backups:
-            if self._place_of_backups() is None:
+            if self._are_backups_inside():
                 raise BadInput(
                     f"the backups lie in {self._data.root} and go with it; leave --leave-backups out"
                 )
@@ -55,6 +56,8 @@ class Purge:
                 place = None if installation.backups_mark is None else installation.backups_mark.folder
         except (BadInput, Fault) as error:
             raise BadInput(f"nothing was changed, since {error.message}{_WAY_ON}") from error
+        except BrokenChain as broken:
+            raise BadInput(f"nothing was changed, since {broken.advice}{_WAY_ON}") from broken
         if place is not None and not os.access(place, os.W_OK | os.X_OK):
             raise BadInput(f"nothing was changed, since {place} cannot be written{_WAY_ON}")
 
@@ -68,11 +71,11 @@ class Purge:
         for server in self._cloud.servers.shelf.all():
             if not self._cloud.servers.remove(server):
                 raise Failure(f"processes of server {server.id} do not end; try again")
-        left = self._place_of_backups() if self._has_settings and self._leaves_backups else None
+        left = self._place_of_backups() if self._has_settings and self._leaves_backups else ""
         self._remove_backups()
         self._remove_files()
         print(f"removed: everything of {self._data.root}")
-        if left is not None:
+        if left:
             print(f"left: the backups in {left}, which nobody can open any more")
 
     @property
@@ -80,9 +83,20 @@ class Purge:
         """They go when the backups are gone, since only they say where those lie."""
         return self._data.settings_file.exists() or not self._data.is_going
 
-    def _place_of_backups(self) -> Path | None:
-        mark = Installation(self._data).backups_mark
-        return None if mark is None else mark.folder
+    def _are_backups_inside(self) -> bool:
+        """Whether they go with the directory; where the settings cannot be read they may lie anywhere."""
+        try:
+            return Installation(self._data).backups_mark is None
+        except (BadInput, Fault):
+            return False
+
+    def _place_of_backups(self) -> str:
+        """Where those lie that stay, as far as the settings tell."""
+        try:
+            mark = Installation(self._data).backups_mark
+        except (BadInput, Fault):
+            return "the place that the settings named"
+        return "" if mark is None else str(mark.folder)
 
     def _remove_backups(self) -> None:
         """Backups on another disk are removed one by one, since others may lie beside them."""

@@ -89,3 +89,19 @@ def test_a_copy_does_not_look_after_orphans(machine: Machine) -> None:
     assert refused.returncode == 2
     assert f"is a copy of {original}" in refused.stderr
     machine.data = original
+
+
+def test_settings_that_cannot_be_read_are_no_end(machine: Machine) -> None:
+    """They name where backups lie: a purge refuses, and its error names the way on, which works."""
+    machine.up("--api", "127.0.0.1:0")
+    machine.interrupt()
+    settings = machine.data / "settings.toml"
+    settings.write_text(settings.read_text() + "nonsense")
+
+    refused = machine.operate("down", "--purge", "--yes")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert "--leave-backups" in refused.stderr
+
+    done = machine.operate("down", "--purge", "--leave-backups", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not machine.data.exists()
